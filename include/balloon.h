@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The broker between those who want guest memory (migration, the operator's `balloon` command) and the device that
+ * talks to the guest. At most one balloon device.
+ */
+#ifndef FERRY_BALLOON_H
+#define FERRY_BALLOON_H
+
+#include <stdint.h>
+
+#include "migration/free-page.h"
+#include "util/error.h"
+
+struct balloon_ops {
+    void (*set_target)(void *opaque, uint64_t bytes); /* the guest's memory, not the balloon's size */
+    uint64_t (*get_actual)(void *opaque);             /* bytes that the guest has now */
+};
+
+/* Big lock held. `provider` NULL: this device hints no free pages. Fails, naming both, if there is a balloon already. */
+bool balloon_register(const struct balloon_ops *ops, void *opaque, struct free_page_provider *provider, GError **error);
+void balloon_unregister(void *opaque);
+bool balloon_present(void);
+
+#endif

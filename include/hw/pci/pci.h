@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* PCI 3.0: configuration space, BARs, INTx, capabilities, MSI-X. One bus, "pci.0". Big lock held throughout. */
+#ifndef FERRY_HW_PCI_PCI_H
+#define FERRY_HW_PCI_PCI_H
+
+#include "hw/core/device.h"
+#include "hw/core/irq.h"
+#include <linux/pci_regs.h>
+#include "memory/memory.h"
+
+#define PCI_SLOTS 32
+#define PCI_DEVFN(slot, fn) ((slot) << 3 | (fn))
+#define PCI_CONFIG_SIZE 256
+#define PCI_BARS 6
+
+struct pci_device;
+
+struct pci_device_ops {
+    uint16_t vendor_id, device_id, class_id; /* class_id: class and subclass */
+    uint8_t revision, prog_if;
+    uint16_t subsystem_vendor_id, subsystem_id; /* 0: 1af4:1100 */
+    bool multifunction;
+    bool (*realize)(struct pci_device *dev, GError **error);
+    void (*unrealize)(struct pci_device *dev);
+    /* NULL: pci_default_config_read/write. A write handler calls the default first. */
+    uint32_t (*config_read)(struct pci_device *dev, uint32_t address, unsigned size);
+    void (*config_write)(struct pci_device *dev, uint32_t address, uint32_t value, unsigned size);
+};
+
+struct pci_bar {
+    struct memory_region *region; /* NULL: no such BAR */
+    uint8_t type;                 /* PCI_BASE_ADDRESS_* bits */
+    uint64_t size;                /* power of two */
+    bool mapped;
+    uint64_t address;
+};
+
+struct msix_state;
+struct pci_bus;
+struct stream;
+
+struct pci_device {
+    struct device device; /* first */
+    int32_t devfn_property; /* "addr"; -1: the first free slot */
+    bool multifunction;
+    uint8_t devfn;
+    struct pci_bus *bus;
+    uint8_t config[PCI_CONFIG_SIZE];
+    uint8_t wmask[PCI_CONFIG_SIZE];  /* writable bits */
+    uint8_t w1cmask[PCI_CONFIG_SIZE];
+    uint8_t cmask[PCI_CONFIG_SIZE];  /* must match on load */
+    struct pci_bar bars[PCI_BARS];
+    uint8_t capability_end;          /* next free byte for capabilities */
+    uint32_t irq_state;              /* bit n: INTx n asserted (vmstate "PCIDevice") */
+    struct msix_state *msix;         /* NULL: none */
+};
+
+/* The generic realize/unrealize/reset of every PCI device type: device_type.realize = pci_device_realize, .ops = &its pci_device_ops. */
+bool pci_device_realize(struct device *dev, GError **error);
+void pci_device_unrealize(struct device *dev);
+void pci_device_reset(struct pci_device *dev); /* command, BARs, INTx, MSI-X; called by the bus before the type's own reset */
+
+struct pci_bus {
+    struct bus bus;
+    struct pci_device *devices[256]; /* by devfn */
+    struct memory_region *mem, *io;  /* address spaces that BARs map into */
+    /* Set by the host bridge's chipset: which of 4 (PIIX3: PIRQA..D) an INTx pin of a slot drives, and its level. */
+    int (*map_irq)(struct pci_device *dev, int pin);
+    void (*set_irq)(void *opaque, int line, bool level);
+    void *irq_opaque;
+    int irq_count[4];                /* how many devices assert each line (vmstate "PCIBUS") */
+};
+extern const struct bus_type pci_bus_type;
+extern const struct vmstate_description vmstate_pci_bus; /* "PCIBUS" */
+extern const struct vmstate_description vmstate_pci_device; /* "PCIDevice": VMSTATE_STRUCT it first in a device's table */
+
+void pci_bus_init(struct pci_bus *bus, struct device *parent, const char *name, struct memory_region *mem,
+                  struct memory_region *io);
+void pci_bus_set_irq(struct pci_bus *bus, int (*map_irq)(struct pci_device *, int), void (*set_irq)(void *, int, bool),
+                     void *opaque);
+/* Configuration access by address (CF8 layout: bus 23:16, devfn 15:8, register 7:0). Absent: all ones. */
+uint32_t pci_config_read(struct pci_bus *bus, uint32_t address, unsigned size);
+void pci_config_write(struct pci_bus *bus, uint32_t address, uint32_t value, unsigned size);
+uint32_t pci_default_config_read(struct pci_device *dev, uint32_t address, unsigned size);
+void pci_default_config_write(struct pci_device *dev, uint32_t address, uint32_t value, unsigned size);
+
+void pci_register_bar(struct pci_device *dev, int bar, uint8_t type, struct memory_region *region);
+/* Where a BAR is mapped now, or UINT64_MAX. */
+uint64_t pci_bar_address(const struct pci_device *dev, int bar);
+/* INTx level of the device (pin from its config). */
+void pci_set_irq(struct pci_device *dev, bool level);
+struct irq *pci_allocate_irq(struct pci_device *dev);
+/* Appends a capability; returns its offset. */
+uint8_t pci_add_capability(struct pci_device *dev, uint8_t id, uint8_t size);
+bool pci_bus_master_enabled(const struct pci_device *dev);
+/* An address in guest memory as the device's DMA: address_space_memory while bus mastering is on. */
+
+/*
+ * As firmware would: assigns BARs (I/O from 0xc000 up, memory below 0xfec00000 down as stock's SeaBIOS does: facts/guest-pc),
+ * interrupt lines, and enables decoding. At reset when no firmware runs.
+ */
+void pci_assign_resources(struct pci_bus *bus, uint64_t mem_base, uint64_t mem_end, const uint8_t pirq_irqs[4]);
+
+/* MSI-X: a table of `vectors` in `bar` at the given offsets. */
+bool msix_init(struct pci_device *dev, unsigned vectors, int bar, uint32_t table_offset, uint32_t pba_offset,
+               struct memory_region *bar_region, GError **error);
+void msix_cleanup(struct pci_device *dev);
+void msix_reset(struct pci_device *dev);
+bool msix_enabled(const struct pci_device *dev);
+void msix_notify(struct pci_device *dev, unsigned vector);
+void msix_save(struct pci_device *dev, struct stream *s);
+bool msix_load(struct pci_device *dev, struct stream *s, GError **error);
+
+/* Delivers a message-signalled interrupt: a write of `data` to `address` (the local APICs' window). */
+extern void (*msi_deliver)(uint64_t address, uint32_t data); /* hw/intc/apic.c's */
+
+char *pci_describe(struct pci_bus *bus); /* info pci */
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Decoding: Zydis reads the bytes, our tables pick the handler. Pure: bytes and mode in, struct x86_insn out.
+ *
+ * Each group of instructions (target/i386/ops-*.c) has one table of struct x86_op, indexed here by mnemonic.
+ */
+#ifndef FERRY_TARGET_I386_DECODE_H
+#define FERRY_TARGET_I386_DECODE_H
+
+#include <Zydis/Zydis.h>
+
+#include "target/i386/insn.h"
+
+/* What decoding depends on: half of a block's key. */
+#define X86_MODE_16 0x00
+#define X86_MODE_32 0x01
+#define X86_MODE_64 0x02
+#define X86_MODE_BITS 0x03
+#define X86_MODE_SS32 0x04   /* stack addresses are 32 bits wide (16 if clear), outside 64-bit mode */
+#define X86_MODE_PE 0x08     /* protected mode, not VM86 */
+#define X86_MODE_CPL3 0x10
+#define X86_MODE_TF 0x20     /* single step: blocks of one instruction */
+#define X86_MODE_SHADOW 0x40 /* one instruction only: an interrupt shadow is on */
+#define X86_MODE_VM86 0x80
+#define X86_MODE_FLAT 0x100  /* 32-bit mode with DS, ES, SS, CS base 0 and limit 4 GiB: no base, no checks */
+#define X86_MODE_NOFPU 0x200 /* CR0.EM or CR0.TS: x87 handlers raise #NM */
+#define X86_MODE_NOSSE 0x400 /* CR0.EM, CR0.TS or no CR4.OSFXSR */
+#define X86_MODE_CR4_OSXSAVE 0x800
+
+struct x86_decode_context {
+    uint32_t mode;
+    const struct x86_features *features;
+    uint8_t offset; /* of the instruction from its block's start */
+};
+
+enum x86_decode_result {
+    X86_DECODE_OK,
+    X86_DECODE_LAST,  /* ok, and it ends its block (branches, mode changes, HLT, …) */
+    X86_DECODE_MORE,  /* the bytes end before the instruction does */
+    X86_DECODE_INVALID, /* #UD (the insn's handler raises it; length 0 means even the length is unknown) */
+    X86_DECODE_TOO_LONG, /* over 15 bytes: #GP(0) */
+};
+
+/* Decodes one instruction; fills `insn` wholly (with a raising handler if invalid). `available`: bytes at hand, at most 15 used. */
+enum x86_decode_result x86_decode(const struct x86_decode_context *ctx, const uint8_t *bytes, unsigned available,
+                                  struct x86_insn *insn, unsigned *length);
+
+/*
+ * A row: how one mnemonic becomes a handler. `translate` looks at the operand forms and picks among `handlers`
+ * (whose type is the group's own), fills dst/src/imm and flags beyond what x86_decode() has filled from the operands
+ * (memory operand, prefixes, opsize), and returns the result. NULL handler means #UD.
+ */
+struct x86_op;
+typedef enum x86_decode_result x86_translate(const struct x86_decode_context *ctx, const struct x86_op *op,
+                                             const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *operands,
+                                             struct x86_insn *insn);
+struct x86_op {
+    uint16_t mnemonic; /* ZYDIS_MNEMONIC_*; 0 ends a table */
+    uint8_t feature_word, feature_bit; /* needed CPUID bit; word FEAT_WORDS: none */
+    x86_translate *translate;
+    const void *handlers;
+    uint32_t arg;      /* the row's own */
+};
+
+extern const struct x86_op x86_ops_integer[]; /* ops-integer.c and friends; more tables may be chained by decode.c */
+extern const struct x86_op x86_ops_string[];
+extern const struct x86_op x86_ops_bit[];
+extern const struct x86_op x86_ops_branch[];
+extern const struct x86_op x86_ops_system[];
+extern const struct x86_op x86_ops_x87[];
+extern const struct x86_op x86_ops_mmx[];
+extern const struct x86_op x86_ops_sse[];
+extern const struct x86_op x86_ops_xsave[];
+
+/* General register's byte offset into cpu->regs (AH..BH included). */
+uint8_t x86_register_offset(ZydisRegister reg);
+
+/* One line of disassembly, "mov rax, rbx", for -d in_asm; caller's buffer. */
+void x86_disassemble(uint32_t mode, const uint8_t *bytes, unsigned available, uint64_t rip, char *text, size_t size);
+
+#endif
