@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* JSON values to C and back, for the generated marshalling. Messages are worded as QMP clients know them. */
+#include "qapi/qapi-visit.h"
+
+#include <string.h>
+
+#include "util/error.h"
+
+char *qapi_path(const char *path, const char *member)
+{
+    return *path ? g_strdup_printf("%s.%s", path, member) : g_strdup(member);
+}
+
+static bool wrong_type(const char *path, const char *expected, GError **error)
+{
+    return error_setf(error, "Invalid parameter type for '%s', expected: %s", *path ? path : "arguments", expected);
+}
+
+void qapi_missing(const char *path, GError **error)
+{
+    error_setf(error, "Parameter '%s' is missing", path);
+}
+
+JsonObject *qapi_parse_object(JsonNode *node, const char *path, const char *const *names, GError **error)
+{
+    if (!node) {
+        /* No arguments at all: an empty object that outlives this call. */
+        static JsonObject *empty;
+        if (!empty) {
+            empty = json_object_new();
+        }
+        return empty;
+    }
+    if (!JSON_NODE_HOLDS_OBJECT(node)) {
+        wrong_type(path, "object", error);
+        return NULL;
+    }
+    JsonObject *object = json_node_get_object(node);
+    g_autoptr(GList) members = json_object_get_members(object);
+    for (GList *m = members; m; m = m->next) {
+        if (!g_strv_contains(names, m->data)) {
+            g_autofree char *full = qapi_path(path, m->data);
+            error_setf(error, "Parameter '%s' is unexpected", full);
+            return NULL;
+        }
+    }
+    return object;
+}
+
+JsonArray *qapi_parse_array(JsonNode *node, const char *path, GError **error)
+{
+    if (!JSON_NODE_HOLDS_ARRAY(node)) {
+        wrong_type(path, "array", error);
+        return NULL;
+    }
+    return json_node_get_array(node);
+}
+
+static bool holds(JsonNode *node, GType type)
+{
+    return JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == type;
+}
+
+bool qapi_parse_str(JsonNode *node, const char *path, char **value, GError **error)
+{
+    if (!holds(node, G_TYPE_STRING)) {
+        return wrong_type(path, "string", error);
+    }
+    *value = g_strdup(json_node_get_string(node));
+    return true;
+}
+
+bool qapi_parse_enum(JsonNode *node, const char *path, const char *const *table, int count, int *value, GError **error)
+{
+    if (!holds(node, G_TYPE_STRING)) {
+        return wrong_type(path, "string", error);
+    }
+    const char *text = json_node_get_string(node);
+    for (int i = 0; i < count; i++) {
+        if (strcmp(text, table[i]) == 0) {
+            *value = i;
+            return true;
+        }
+    }
+    return error_setf(error, "Parameter '%s' does not accept value '%s'", path, text);
+}
+
+bool qapi_parse_bool(JsonNode *node, const char *path, bool *value, GError **error)
+{
+    if (!holds(node, G_TYPE_BOOLEAN)) {
+        return wrong_type(path, "boolean", error);
+    }
+    *value = json_node_get_boolean(node);
+    return true;
+}
+
+bool qapi_parse_int(JsonNode *node, const char *path, int64_t min, int64_t max, int64_t *value, GError **error)
+{
+    if (!holds(node, G_TYPE_INT64)) {
+        return wrong_type(path, "integer", error);
+    }
+    *value = json_node_get_int(node);
+    if (*value < min || *value > max) {
+        return error_setf(error, "Parameter '%s' is %" G_GINT64_FORMAT ", expected %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT,
+                          path, *value, min, max);
+    }
+    return true;
+}
+
+bool qapi_parse_number(JsonNode *node, const char *path, double *value, GError **error)
+{
+    if (!holds(node, G_TYPE_INT64) && !holds(node, G_TYPE_DOUBLE)) {
+        return wrong_type(path, "number", error);
+    }
+    *value = json_node_get_double(node);
+    return true;
+}
+
+JsonNode *qapi_node_object(JsonObject *object)
+{
+    JsonNode *node = json_node_new(JSON_NODE_OBJECT);
+    json_node_take_object(node, object);
+    return node;
+}
+
+JsonNode *qapi_node_array(JsonArray *array)
+{
+    JsonNode *node = json_node_new(JSON_NODE_ARRAY);
+    json_node_take_array(node, array);
+    return node;
+}
+
+JsonNode *qapi_node_str(const char *value)
+{
+    return json_node_init_string(json_node_alloc(), value ? value : "");
+}
+
+JsonNode *qapi_node_bool(bool value)
+{
+    return json_node_init_boolean(json_node_alloc(), value);
+}
+
+JsonNode *qapi_node_int(int64_t value)
+{
+    return json_node_init_int(json_node_alloc(), value);
+}
+
+JsonNode *qapi_node_number(double value)
+{
+    return json_node_init_double(json_node_alloc(), value);
+}
