@@ -33,6 +33,8 @@ void stream_put_u16(struct stream *s, uint16_t v);
 void stream_put_u32(struct stream *s, uint32_t v);
 void stream_put_u64(struct stream *s, uint64_t v);
 void stream_put_buffer(struct stream *s, const void *data, size_t length);
+/* Written from where it lies, before the next flush returns: for guest pages. It may change meanwhile (it is then dirty). */
+void stream_put_reference(struct stream *s, const void *data, size_t length);
 /* One length byte, then at most 255 bytes. */
 void stream_put_counted_string(struct stream *s, const char *text);
 bool stream_flush(struct stream *s);

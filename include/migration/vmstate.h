@@ -82,6 +82,13 @@ extern const struct vmstate_info vmstate_info_bool, vmstate_info_uint8, vmstate_
 #define VMSTATE_UINT8_V(f, s, v) VMSTATE_ONE(f, s, uint8_t, vmstate_info_uint8, v, NULL)
 #define VMSTATE_UINT32_V(f, s, v) VMSTATE_ONE(f, s, uint32_t, vmstate_info_uint32, v, NULL)
 #define VMSTATE_UINT64_V(f, s, v) VMSTATE_ONE(f, s, uint64_t, vmstate_info_uint64, v, NULL)
+#define VMSTATE_INT8(f, s) VMSTATE_ONE(f, s, int8_t, vmstate_info_int8, 0, NULL)
+#define VMSTATE_INT16(f, s) VMSTATE_ONE(f, s, int16_t, vmstate_info_int16, 0, NULL)
+#define VMSTATE_UINT16_V(f, s, v) VMSTATE_ONE(f, s, uint16_t, vmstate_info_uint16, v, NULL)
+#define VMSTATE_INT32_V(f, s, v) VMSTATE_ONE(f, s, int32_t, vmstate_info_int32, v, NULL)
+#define VMSTATE_INT64_V(f, s, v) VMSTATE_ONE(f, s, int64_t, vmstate_info_int64, v, NULL)
+#define VMSTATE_TEST(f, s, type, i, e) VMSTATE_ONE(f, s, type, i, 0, e)
+#define VMSTATE_TIMER_V(f, s, v) VMSTATE_ONE(f, s, struct timer, vmstate_info_timer, v, NULL)
 #define VMSTATE_INT32_EQUAL(f, s)                                                                  \
     { .name = #f, .offset = offsetof(s, f), .size = sizeof(int32_t), .info = &vmstate_info_int32, .flags = VMS_EQUAL }
 #define VMSTATE_TIMER(f, s) VMSTATE_ONE(f, s, struct timer, vmstate_info_timer, 0, NULL)
@@ -92,6 +99,8 @@ extern const struct vmstate_info vmstate_info_bool, vmstate_info_uint8, vmstate_
 #define VMSTATE_UINT32_ARRAY(f, s, n) VMSTATE_ARRAY_OF(f, s, uint32_t, n, vmstate_info_uint32)
 #define VMSTATE_UINT64_ARRAY(f, s, n) VMSTATE_ARRAY_OF(f, s, uint64_t, n, vmstate_info_uint64)
 #define VMSTATE_INT32_ARRAY(f, s, n) VMSTATE_ARRAY_OF(f, s, int32_t, n, vmstate_info_int32)
+#define VMSTATE_INT64_ARRAY(f, s, n) VMSTATE_ARRAY_OF(f, s, int64_t, n, vmstate_info_int64)
+#define VMSTATE_BOOL_ARRAY(f, s, n) VMSTATE_ARRAY_OF(f, s, bool, n, vmstate_info_bool)
 #define VMSTATE_BUFFER(f, s)                                                                      \
     { .name = #f, .offset = offsetof(s, f), .size = sizeof(((s *)0)->f), .info = &vmstate_info_buffer }
 #define VMSTATE_STRUCT(f, s, d)                                                                   \
@@ -99,8 +108,25 @@ extern const struct vmstate_info vmstate_info_bool, vmstate_info_uint8, vmstate_
 #define VMSTATE_STRUCT_ARRAY(f, s, n, d)                                                          \
     { .name = #f, .offset = offsetof(s, f), .size = sizeof(((s *)0)->f[0]), .count = (n),         \
       .flags = VMS_STRUCT | VMS_ARRAY, .vmsd = &(d) }
+/* A field whose encoding is the caller's `info`; the element is the field, or the whole struct (hand-made sections). */
+#define VMSTATE_CUSTOM(f, s, i)                                                                   \
+    { .name = #f, .offset = offsetof(s, f), .size = sizeof(((s *)0)->f), .info = &(i) }
+#define VMSTATE_CUSTOM_WHOLE(n, s, i) { .name = (n), .offset = 0, .size = sizeof(s), .info = &(i) }
+/* Under another name than the member's, as the stream's description has it. */
+#define VMSTATE_NAMED(n, f, s, type, i)                                                           \
+    { .name = (n), .offset = offsetof(s, f) + VMSTATE_CHECK_TYPE(s, f, type), .size = sizeof(type), .info = &(i) }
+/* The struct holds a pointer to the element. */
+#define VMSTATE_STRUCT_POINTER(f, s, type, d)                                                     \
+    { .name = #f, .offset = offsetof(s, f) + VMSTATE_CHECK_TYPE(s, f, type *), .size = sizeof(type), \
+      .flags = VMS_STRUCT | VMS_POINTER, .vmsd = &(d) }
+/* As many structs of the array as the integer member `n` says, at most as many as there are. */
+#define VMSTATE_STRUCT_VARRAY(f, s, n, d)                                                         \
+    { .name = #f, .offset = offsetof(s, f), .size = sizeof(((s *)0)->f[0]),                       \
+      .count = sizeof(((s *)0)->f) / sizeof(((s *)0)->f[0]), .count_offset = offsetof(s, n),      \
+      .count_size = sizeof(((s *)0)->n), .flags = VMS_STRUCT | VMS_VARRAY, .vmsd = &(d) }
 /* `n` bytes of zeros, ignored on load. */
 #define VMSTATE_UNUSED(n) { .name = "unused", .size = (n), .info = &vmstate_info_unused }
+#define VMSTATE_UNUSED_TEST(n, e) { .name = "unused", .size = (n), .info = &vmstate_info_unused, .exists = (e) }
 #define VMSTATE_END { .name = NULL }
 
 /*
