@@ -50,6 +50,9 @@ void virtual_clock_set_state(const struct virtual_clock_state *state);
  * Virtual timers then expire only through timers_run(VM_CLOCK_VIRTUAL). For accel/tcg and accel/qtest.
  */
 void virtual_clock_set_source(int64_t (*now_ns)(void), uint64_t (*ticks)(void));
+bool virtual_clock_has_source(void);
+/* Whether the clock was started (under -icount too). Any thread. */
+bool virtual_clock_is_running(void);
 
 struct timer {
     enum vm_clock clock;

@@ -20,10 +20,12 @@ enum log_item {
 extern unsigned log_mask;
 static inline bool log_enabled(unsigned items)
 {
-    return __builtin_expect(log_mask & items, 0);
+    return __builtin_expect(__atomic_load_n(&log_mask, __ATOMIC_RELAXED) & items, 0);
 }
 /* Writes to the log file if an item is on. Any thread; a call's text is not interleaved with another's. */
 void log_printf(unsigned items, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
+/* Adds to log_mask. Any thread. */
+void log_enable_items(unsigned items);
 /* "help" prints the items and is true with *help set. */
 bool log_set_items(const char *items, bool *help, GError **error);
 bool log_set_file(const char *path, GError **error);

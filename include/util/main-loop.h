@@ -26,6 +26,8 @@ void main_loop_quit(void);
 void main_loop_iterate(bool block);
 /* Makes a blocked poll return. Any thread, signal-safe. */
 void main_loop_wakeup(void);
+/* For util/timer.c: a new first deadline; cheap while the loop is not in its poll. */
+void main_loop_wakeup_for_timer(void);
 
 /* Runs `callback` once on the main loop's thread, big lock held. Any thread. */
 void main_loop_schedule(void (*callback)(void *opaque), void *opaque);
