@@ -153,7 +153,8 @@ struct x86_apic_ops {
     uint64_t (*get_base)(void *apic);
     void (*set_tpr)(void *apic, uint8_t cr8);
     uint8_t (*get_tpr)(void *apic);
-    void (*init_reset)(void *apic);   /* INIT */
+    void (*init_reset)(void *apic);   /* INIT: APIC state; sets halted on an AP (it waits for SIPI), clears it on the BSP */
+    bool (*take_sipi)(void *apic, uint8_t *vector); /* SIPI: true once per INIT; then x86_cpu_start_at_sipi(cpu, *vector) */
     uint64_t (*get_tsc_deadline)(void *apic);
     void (*set_tsc_deadline)(void *apic, uint64_t value);
 };
