@@ -43,8 +43,10 @@ struct pci_device {
     struct device device; /* first */
     int32_t devfn_property; /* "addr"; -1: the first free slot */
     bool multifunction;
+    bool attached;          /* ops->realize has succeeded, so ops->unrealize is owed */
     uint8_t devfn;
     struct pci_bus *bus;
+    int32_t version_id;              /* vmstate "PCIDevice": what we write, the most that we take */
     uint8_t config[PCI_CONFIG_SIZE];
     uint8_t wmask[PCI_CONFIG_SIZE];  /* writable bits */
     uint8_t w1cmask[PCI_CONFIG_SIZE];
@@ -58,7 +60,7 @@ struct pci_device {
 /* The generic realize/unrealize/reset of every PCI device type: device_type.realize = pci_device_realize, .ops = &its pci_device_ops. */
 bool pci_device_realize(struct device *dev, GError **error);
 void pci_device_unrealize(struct device *dev);
-void pci_device_reset(struct pci_device *dev); /* command, BARs, INTx, MSI-X; called by the bus before the type's own reset */
+void pci_device_reset(struct pci_device *dev); /* command, BARs, INTx, MSI-X; by the bus's reset, after the types' own */
 
 struct pci_bus {
     struct bus bus;
@@ -68,7 +70,11 @@ struct pci_bus {
     int (*map_irq)(struct pci_device *dev, int pin);
     void (*set_irq)(void *opaque, int line, bool level);
     void *irq_opaque;
-    int irq_count[4];                /* how many devices assert each line (vmstate "PCIBUS") */
+    int32_t nirq;                    /* 4 (vmstate "PCIBUS") */
+    int32_t irq_count[4];            /* how many devices assert each line (vmstate "PCIBUS") */
+    /* The board's stand-in for firmware: runs when the bus and all devices on it have been reset. May be NULL. */
+    void (*configure)(struct pci_bus *bus, void *opaque);
+    void *configure_opaque;
 };
 extern const struct bus_type pci_bus_type;
 extern const struct vmstate_description vmstate_pci_bus; /* "PCIBUS" */
@@ -89,11 +95,26 @@ void pci_register_bar(struct pci_device *dev, int bar, uint8_t type, struct memo
 uint64_t pci_bar_address(const struct pci_device *dev, int bar);
 /* INTx level of the device (pin from its config). */
 void pci_set_irq(struct pci_device *dev, bool level);
-struct irq *pci_allocate_irq(struct pci_device *dev);
+struct irq *pci_allocate_irq(struct pci_device *dev); /* the caller frees it (g_free) */
 /* Appends a capability; returns its offset. */
 uint8_t pci_add_capability(struct pci_device *dev, uint8_t id, uint8_t size);
 bool pci_bus_master_enabled(const struct pci_device *dev);
-/* An address in guest memory as the device's DMA: address_space_memory while bus mastering is on. */
+
+static inline uint16_t pci_word(const uint8_t *p) { return p[0] | p[1] << 8; }
+static inline uint32_t pci_long(const uint8_t *p) { return pci_word(p) | (uint32_t)pci_word(p + 2) << 16; }
+static inline void pci_put_word(uint8_t *p, uint16_t v)
+{
+    p[0] = v;
+    p[1] = v >> 8;
+}
+static inline void pci_put_long(uint8_t *p, uint32_t v)
+{
+    pci_put_word(p, v);
+    pci_put_word(p + 2, v >> 16);
+}
+
+/* Maps and unmaps BARs as command register and addresses say now; after a load or a direct change of `config`. */
+void pci_update_mappings(struct pci_device *dev);
 
 /*
  * As firmware would: assigns BARs (I/O from 0xc000 up, memory below 0xfec00000 down as stock's SeaBIOS does: facts/guest-pc),
@@ -108,6 +129,8 @@ void msix_cleanup(struct pci_device *dev);
 void msix_reset(struct pci_device *dev);
 bool msix_enabled(const struct pci_device *dev);
 void msix_notify(struct pci_device *dev, unsigned vector);
+/* The device's default_config_write calls it: enable and function mask may have changed. */
+void msix_config_written(struct pci_device *dev);
 void msix_save(struct pci_device *dev, struct stream *s);
 bool msix_load(struct pci_device *dev, struct stream *s, GError **error);
 
