@@ -48,7 +48,9 @@ enum x86_decode_result x86_decode(const struct x86_decode_context *ctx, const ui
 /*
  * A row: how one mnemonic becomes a handler. `translate` looks at the operand forms and picks among `handlers`
  * (whose type is the group's own), fills dst/src/imm and flags beyond what x86_decode() has filled from the operands
- * (memory operand, prefixes, opsize), and returns the result. NULL handler means #UD.
+ * (memory operand, prefixes, opsize), and returns the result. Several rows may share a mnemonic (MOVSD the string move and
+ * MOVSD of SSE2; MMX and SSE forms): a row that is not meant returns X86_DECODE_INVALID and the next is tried. If none
+ * accepts, the instruction is #UD.
  */
 struct x86_op;
 typedef enum x86_decode_result x86_translate(const struct x86_decode_context *ctx, const struct x86_op *op,
@@ -62,7 +64,16 @@ struct x86_op {
     uint32_t arg;      /* the row's own */
 };
 
-extern const struct x86_op x86_ops_integer[]; /* ops-integer.c and friends; more tables may be chained by decode.c */
+/* Tables; decode-tables.c lists those that exist. */
+extern const struct x86_op x86_ops_arith[]; /* the integer core: ops-integer-*.c */
+extern const struct x86_op x86_ops_move[];
+extern const struct x86_op x86_ops_atomic[];
+extern const struct x86_op x86_ops_shift[];
+extern const struct x86_op x86_ops_multiply[];
+extern const struct x86_op x86_ops_stack[];
+extern const struct x86_op x86_ops_flags[];
+extern const struct x86_op x86_ops_bcd[];
+extern const struct x86_op x86_ops_bmi[];
 extern const struct x86_op x86_ops_string[];
 extern const struct x86_op x86_ops_bit[];
 extern const struct x86_op x86_ops_branch[];
@@ -71,9 +82,21 @@ extern const struct x86_op x86_ops_x87[];
 extern const struct x86_op x86_ops_mmx[];
 extern const struct x86_op x86_ops_sse[];
 extern const struct x86_op x86_ops_xsave[];
+extern const struct x86_op *const x86_op_tables[]; /* NULL-terminated */
 
 /* General register's byte offset into cpu->regs (AH..BH included). */
 uint8_t x86_register_offset(ZydisRegister reg);
+/* S_ES.., or S_ZERO if it is none. */
+uint8_t x86_segment_number(ZydisRegister reg);
+/* Whether accesses through the segment must carry X86_INSN_SEG_BASE in this mode. */
+bool x86_segment_needs_base(uint32_t mode, unsigned seg);
+/* Fills the memory operand's fields of insn; x86_decode() does it for visible operands. False: #UD. */
+bool x86_fill_memory(const struct x86_decode_context *ctx, const ZydisDecodedInstruction *zi,
+                     const ZydisDecodedOperand *operand, struct x86_insn *insn);
+static inline bool x86_feature_on(const struct x86_features *features, unsigned word, unsigned bit)
+{
+    return features->words[word] >> bit & 1;
+}
 
 /* One line of disassembly, "mov rax, rbx", for -d in_asm; caller's buffer. */
 void x86_disassemble(uint32_t mode, const uint8_t *bytes, unsigned available, uint64_t rip, char *text, size_t size);

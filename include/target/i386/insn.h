@@ -40,6 +40,7 @@ _Static_assert(sizeof(struct x86_insn) == 32, "two instructions a cache line");
 #define X86_INSN_ADDR16 0x10
 #define X86_INSN_MEM 0x20   /* has a memory operand */
 #define X86_INSN_SEG_BASE 0x40 /* the segment's base may be non-zero: add it (and in 16/32-bit modes check limits) */
+#define X86_INSN_WRITE 0x80    /* the memory operand is written (perhaps read as well) */
 
 #define X86_NEXT(cpu, insn)                         \
     do {                                            \
@@ -64,11 +65,18 @@ static inline uint64_t x86_ea(const struct x86_cpu *cpu, const struct x86_insn *
     }
     return ea;
 }
+/*
+ * 64-bit mode: base + offset. 16 and 32-bit modes: checks presence, type (X86_INSN_WRITE) and limit for an access of `size`
+ * bytes through the segment, #GP(0) or #SS(0) if it fails; 32-bit wrap. target/i386/linear.c.
+ */
+uint64_t x86_linear_segment(struct x86_cpu *cpu, unsigned seg, uint64_t offset, unsigned size, bool write);
+/* The same for the memory operand; its size is 1 << opsize. */
+uint64_t x86_linear_operand(struct x86_cpu *cpu, const struct x86_insn *insn, uint64_t ea);
 static inline uint64_t x86_linear(struct x86_cpu *cpu, const struct x86_insn *insn)
 {
     uint64_t ea = x86_ea(cpu, insn);
     if (__builtin_expect(insn->flags & X86_INSN_SEG_BASE, 0)) {
-        ea += cpu->segs[insn->seg].base; /* 16/32-bit modes: limit checks and wrap, accel/tcg's x86_linear_checked() */
+        return x86_linear_operand(cpu, insn, ea);
     }
     return ea;
 }

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The groups of instructions that exist. Where two rows share a mnemonic, the earlier table is asked first. */
+#include "target/i386/decode.h"
+
+const struct x86_op *const x86_op_tables[] = {
+    x86_ops_arith,
+    x86_ops_move,
+    NULL,
+};
