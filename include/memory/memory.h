@@ -21,9 +21,9 @@ typedef uint64_t hwaddr; /* a GPA, a port, or an offset into a region */
 
 struct memory_region_ops {
     /*
-     * `size` is 1, 2, 4 or 8 and within [min_access, max_access]; the dispatcher splits wider accesses and widens
-     * narrower ones (read: wider read and shift; write: refused widening, the low bytes go out as they are).
-     * Called with the big lock held unless `lockless`.
+     * `size` is 1, 2, 4 or 8 and within [min_access, max_access], `offset` a multiple of it: the dispatcher splits
+     * wider and misaligned accesses and widens narrower ones (read: wider read and shift; write: the value in its byte
+     * lanes, zeros in the others). Called with the big lock held unless `lockless`.
      */
     uint64_t (*read)(void *opaque, hwaddr offset, unsigned size);
     void (*write)(void *opaque, hwaddr offset, uint64_t value, unsigned size);
@@ -46,7 +46,7 @@ struct memory_region {
     bool readonly;             /* ROM: guest writes are dropped */
     bool enabled;
     hwaddr address;            /* in its container */
-    int priority;              /* higher wins; equal priorities must not overlap (the later one is refused) */
+    int priority;              /* higher wins; where equals overlap, the one added first wins */
     struct memory_region *container;
     GPtrArray *subregions;
 };
@@ -138,5 +138,8 @@ void *memory_host_pointer(const struct flat_view *view, hwaddr gpa, uint64_t len
 
 /* `info mtree`: text, owned by the caller. */
 char *memory_describe(void);
+
+/* Nested MMIO (a device's DMA that hits a device) is cut off at this depth: a guest could nest without end. */
+#define MEMORY_MMIO_DEPTH 4
 
 #endif

@@ -35,6 +35,7 @@ struct ram_block {
     bool shared;
     bool migratable;
     unsigned long *dirty[DIRTY_CLIENTS]; /* NULL while the client is off; read and changed with atomics */
+    unsigned long *dirty_maps[DIRTY_CLIENTS]; /* what `dirty` points to while on; kept, as late writers may hold it */
     struct ram_block *next;   /* in creation order */
     void *migration;          /* migration/ram.c's state for the block while a migration runs, else NULL */
 };
@@ -55,14 +56,22 @@ extern struct ram_block *ram_blocks;                 /* the list */
 uint64_t ram_total(void);
 /* The block that contains a host pointer, or NULL. */
 struct ram_block *ram_block_from_host(const void *host, uint64_t *offset);
+static inline uint64_t ram_block_pages(const struct ram_block *block)
+{
+    return block->max_length >> GUEST_PAGE_BITS;
+}
 
 /*
  * Which pages were ever populated, without reading or populating any: sets in `populated` (bit 0 = page `first`)
  * the pages of [first, first + count) that are present or swapped (PAGEMAP_SCAN, else /proc/self/pagemap;
- * SEEK_DATA for fds). false: not known (errno text in error); the caller then takes all as populated.
+ * SEEK_DATA for fds). Where the kernel tells, a page that was only ever read (the zero page) is not populated. Cheap per
+ * GiB, dear per call: ask for large ranges. Any thread. false: not known (errno text in error); the caller then takes
+ * all as populated.
  */
 bool ram_block_populated(const struct ram_block *block, uint64_t first, uint64_t count, unsigned long *populated,
                          GError **error);
+/* Tests switch the cleverer ways off: the kernel's PAGEMAP_SCAN is not asked. */
+extern bool ram_block_populated_plain;
 /* Gives the range back to the host; it reads as zeros afterwards. Offsets and lengths are multiples of 4096. */
 bool ram_block_discard(struct ram_block *block, uint64_t offset, uint64_t length, GError **error);
 
