@@ -111,7 +111,9 @@ const struct device_type *const *device_types(void);
 const struct device_type *device_type_find(const char *name); /* by name or alias */
 
 void bus_init(struct bus *bus, const struct bus_type *type, struct device *parent, const char *name);
-void bus_cleanup(struct bus *bus);
+void bus_cleanup(struct bus *bus); /* frees the devices on it */
+/* Makes a bus type's device properties known before there is a bus of it (bus_init does it as well). */
+void bus_type_register(const struct bus_type *type);
 struct bus *bus_find(const char *name); /* by name, all trees; NULL */
 struct bus *bus_find_for_type(const char *bus_type); /* the first that is not full, or NULL */
 extern struct bus system_bus;
@@ -128,11 +130,13 @@ bool device_realize(struct device *dev, struct bus *bus, GError **error);
 void device_unrealize(struct device *dev);
 void device_free(struct device *dev); /* unrealizes if need be */
 struct device *device_find(const char *id); /* or NULL */
-void device_foreach(bool (*each)(struct device *dev, void *opaque), void *opaque); /* false stops */
+/* The realized ones, in order of creation; false stops. */
+void device_foreach(bool (*each)(struct device *dev, void *opaque), void *opaque);
 bool device_set_id(struct device *dev, const char *id, GError **error); /* checks form and uniqueness */
 
 /* -global driver.property=value */
 bool device_add_global(const char *text, GError **error);
+void device_check_globals(void); /* warns of those that no device has taken up */
 
 /* -device TYPE,help and -device help: text for stdout, caller frees; NULL: no such type. */
 char *device_type_help(const char *name);
