@@ -5,5 +5,6 @@
 const struct x86_op *const x86_op_tables[] = {
     x86_ops_arith,
     x86_ops_move,
+    x86_ops_flags,
     NULL,
 };

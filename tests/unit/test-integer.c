@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Integer instructions against the host CPU: for each row random operand forms, registers, addresses, values and flags.
+ * Zydis encodes; diff-bench runs and compares.
+ */
+#include <string.h>
+
+#include <Zydis/Zydis.h>
+
+#include "diff-bench.h"
+
+enum undefined { DEFINED, U_LOGIC, U_SHIFT, U_ROTATE, U_DOUBLE_SHIFT, U_MUL, U_ALL, U_SCAN, U_BIT, U_COUNT, U_BEXTR };
+
+struct spec {
+    ZydisMnemonic mnemonic;
+    /* Operands of each form: r m: register, memory; i: immediate; b: immediate byte; 1: the number one; c: CL. A digit
+     * after it fixes log2 of its size, which is the row's otherwise. */
+    const char *forms;
+    uint8_t sizes; /* bit n: 1 << n bytes */
+    bool lock;
+    enum undefined undefined;
+    void (*prepare)(struct diff_state *state, unsigned size);
+};
+
+struct encoded {
+    uint8_t bytes[16];
+    uint64_t length;
+    ZydisEncoderRequest request;
+    const ZydisEncoderOperand *memory;
+    unsigned size;
+};
+
+static unsigned pick(unsigned count)
+{
+    return diff_random_word() % count;
+}
+
+static ZydisRegister random_register(unsigned size)
+{
+    static const ZydisRegister first[4] = { ZYDIS_REGISTER_AL, ZYDIS_REGISTER_AX, ZYDIS_REGISTER_EAX, ZYDIS_REGISTER_RAX };
+    return first[size] + pick(size == 0 ? 20 : 16);
+}
+
+static void pick_memory(ZydisEncoderOperand *operand, unsigned size)
+{
+    bool wide = pick(8);
+    operand->type = ZYDIS_OPERAND_TYPE_MEMORY;
+    operand->mem.size = 1 << size;
+    operand->mem.displacement = pick(3) == 0 ? 0 : pick(2) ? (int8_t)diff_random() : (int32_t)(diff_random() >> 8);
+    if (wide && pick(8) == 0) {
+        operand->mem.base = ZYDIS_REGISTER_RIP;
+        return;
+    }
+    operand->mem.base = (wide ? ZYDIS_REGISTER_RAX : ZYDIS_REGISTER_EAX) + pick(16);
+    if (pick(2)) {
+        unsigned index = pick(16);
+        index = index == R_RSP ? R_RBP : index;
+        operand->mem.index = (wide ? ZYDIS_REGISTER_RAX : ZYDIS_REGISTER_EAX) + index;
+        operand->mem.scale = 1 << pick(4);
+    }
+}
+
+/* Encodes one random instance of `form`; false if it cannot be encoded (AH with REX, …). */
+static bool encode(const struct spec *spec, const char *form, unsigned size, struct encoded *out)
+{
+    memset(out, 0, sizeof(*out));
+    out->size = size;
+    ZydisEncoderRequest *request = &out->request;
+    request->machine_mode = ZYDIS_MACHINE_MODE_LONG_64;
+    request->mnemonic = spec->mnemonic;
+    for (const char *p = form; *p && *p != ' '; p++) {
+        if (*p == ',') {
+            continue;
+        }
+        ZydisEncoderOperand *operand = &request->operands[request->operand_count++];
+        char kind = *p;
+        unsigned operand_size = g_ascii_isdigit(p[1]) ? (unsigned)(*++p - '0') : size;
+        switch (kind) {
+        case 'r':
+            operand->type = ZYDIS_OPERAND_TYPE_REGISTER;
+            operand->reg.value = random_register(operand_size);
+            break;
+        case 'm':
+            pick_memory(operand, operand_size);
+            out->memory = operand;
+            break;
+        case 'c':
+            operand->type = ZYDIS_OPERAND_TYPE_REGISTER;
+            operand->reg.value = ZYDIS_REGISTER_CL;
+            break;
+        default:
+            operand->type = ZYDIS_OPERAND_TYPE_IMMEDIATE;
+            operand->imm.s = kind == '1' ? 1 : kind == 'b' ? (int64_t)(uint8_t)diff_random()
+                             : operand_size == 0 ? (int8_t)diff_random()
+                             : operand_size == 1 ? (int16_t)diff_random() : (int32_t)diff_random();
+            break;
+        }
+    }
+    if (spec->lock && out->memory == &request->operands[0] && pick(2)) {
+        request->prefixes = ZYDIS_ATTRIB_HAS_LOCK;
+    }
+    if (!out->memory && request->operand_count == 0 && size > 0) {
+        request->operand_size_hint = size == 1 ? ZYDIS_OPERAND_SIZE_HINT_16 : size == 2 ? ZYDIS_OPERAND_SIZE_HINT_32
+                                                                              : ZYDIS_OPERAND_SIZE_HINT_64;
+    }
+    out->length = sizeof(out->bytes);
+    return ZYAN_SUCCESS(ZydisEncoderEncodeInstruction(request, out->bytes, &out->length));
+}
+
+/* Makes the memory operand's address fall into the data, by its registers or (RIP-relative) its displacement. */
+static bool aim(struct encoded *code, struct diff_state *state)
+{
+    if (!code->memory) {
+        return true;
+    }
+    struct ZydisEncoderOperandMem_ *mem = (struct ZydisEncoderOperandMem_ *)&code->memory->mem;
+    uint64_t target = diff_random_address(mem->size);
+    if (pick(3)) {
+        target &= -(uint64_t)mem->size;
+    }
+    if (mem->base == ZYDIS_REGISTER_RIP) {
+        mem->displacement = target - (DIFF_ENTRY + code->length);
+        code->length = sizeof(code->bytes);
+        return ZYAN_SUCCESS(ZydisEncoderEncodeInstruction(&code->request, code->bytes, &code->length));
+    }
+    unsigned base = ZydisRegisterGetId(mem->base), index = ZydisRegisterGetId(mem->index);
+    bool narrow = ZydisRegisterGetClass(mem->base) == ZYDIS_REGCLASS_GPR32;
+    if (mem->index != ZYDIS_REGISTER_NONE) {
+        if (index == base) {
+            return false;
+        }
+        if (pick(2)) {
+            state->regs[index] = pick(64);
+        }
+        target -= state->regs[index] * mem->scale;
+    }
+    target -= mem->displacement;
+    state->regs[base] = narrow ? (target & 0xffffffff) | diff_random() << 32 : target;
+    return true;
+}
+
+static unsigned shift_count(const struct encoded *code, const struct diff_state *state, unsigned operand)
+{
+    const ZydisEncoderOperand *count = &code->request.operands[operand];
+    uint8_t value = count->type == ZYDIS_OPERAND_TYPE_IMMEDIATE ? count->imm.u : state->regs[R_RCX];
+    return value & (code->size == 3 ? 63 : 31);
+}
+
+/* False: even the result is undefined, so this case says nothing. */
+static bool undefined_flags(const struct spec *spec, const struct encoded *code, const struct diff_state *state,
+                            uint32_t *flags)
+{
+    unsigned bits = 8u << code->size, count;
+    *flags = 0;
+    switch (spec->undefined) {
+    case DEFINED:
+        break;
+    case U_LOGIC:
+        *flags = EFLAGS_AF;
+        break;
+    case U_SHIFT:
+        count = shift_count(code, state, 1);
+        *flags = count == 0 ? 0 : EFLAGS_AF | (count > 1 ? EFLAGS_OF : 0) | (count >= bits ? EFLAGS_CF : 0);
+        break;
+    case U_ROTATE:
+        *flags = shift_count(code, state, 1) == 1 ? 0 : EFLAGS_OF;
+        break;
+    case U_DOUBLE_SHIFT:
+        count = shift_count(code, state, 2);
+        *flags = count == 0 ? 0 : EFLAGS_AF | (count > 1 ? EFLAGS_OF : 0);
+        return count <= bits;
+    case U_MUL:
+        *flags = EFLAGS_SF | EFLAGS_ZF | EFLAGS_AF | EFLAGS_PF;
+        break;
+    case U_ALL:
+        *flags = EFLAGS_ARITH;
+        break;
+    case U_SCAN:
+        *flags = EFLAGS_ARITH & ~EFLAGS_ZF;
+        break;
+    case U_BIT:
+        *flags = EFLAGS_OF | EFLAGS_SF | EFLAGS_AF | EFLAGS_PF;
+        break;
+    case U_COUNT:
+        *flags = EFLAGS_OF | EFLAGS_SF | EFLAGS_AF | EFLAGS_PF;
+        break;
+    case U_BEXTR:
+        *flags = EFLAGS_AF | EFLAGS_SF | EFLAGS_PF;
+        break;
+    }
+    return true;
+}
+
+static bool check_one(const struct spec *spec, const char *form, unsigned size)
+{
+    struct encoded code;
+    struct diff_state state;
+    struct diff_ignore ignore = { 0 };
+
+    diff_state_randomize(&state);
+    if (!encode(spec, form, size, &code)) {
+        return true;
+    }
+    if (spec->prepare) {
+        spec->prepare(&state, size);
+    }
+    if (!aim(&code, &state) || !undefined_flags(spec, &code, &state, &ignore.flags)) {
+        return true;
+    }
+    return diff_check(code.bytes, code.length, &state, &ignore, NULL);
+}
+
+static bool form_encodable(const struct spec *spec, const char *form, unsigned size)
+{
+    struct encoded code;
+    for (unsigned i = 0; i < 200; i++) {
+        if (encode(spec, form, size, &code)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_spec(gconstpointer data)
+{
+    const struct spec *spec = data;
+    unsigned tried = 0;
+    for (const char *form = spec->forms; form; form = strchr(form, ' ')) {
+        form += *form == ' ';
+        for (unsigned size = 0; size < 4; size++) {
+            if (!(spec->sizes & 1 << size) || !form_encodable(spec, form, size)) {
+                continue;
+            }
+            for (unsigned i = 0; i < 250; i++, tried++) {
+                if (!check_one(spec, form, size)) {
+                    return;
+                }
+            }
+        }
+    }
+    g_assert_cmpuint(tried, >, 0);
+}
+
+#define ALL 15
+#define WIDE 14
+#define ALU_FORMS "r,r r,m m,r r,i m,i"
+static const struct spec specs[] = {
+    { ZYDIS_MNEMONIC_ADD, ALU_FORMS, ALL, true },
+    { ZYDIS_MNEMONIC_ADC, ALU_FORMS, ALL, true },
+    { ZYDIS_MNEMONIC_SUB, ALU_FORMS, ALL, true },
+    { ZYDIS_MNEMONIC_SBB, ALU_FORMS, ALL, true },
+    { ZYDIS_MNEMONIC_AND, ALU_FORMS, ALL, true, U_LOGIC },
+    { ZYDIS_MNEMONIC_OR, ALU_FORMS, ALL, true, U_LOGIC },
+    { ZYDIS_MNEMONIC_XOR, ALU_FORMS, ALL, true, U_LOGIC },
+    { ZYDIS_MNEMONIC_CMP, ALU_FORMS, ALL },
+    { ZYDIS_MNEMONIC_TEST, "r,r m,r r,i m,i", ALL, false, U_LOGIC },
+    { ZYDIS_MNEMONIC_INC, "r m", ALL, true },
+    { ZYDIS_MNEMONIC_DEC, "r m", ALL, true },
+    { ZYDIS_MNEMONIC_NEG, "r m", ALL, true },
+    { ZYDIS_MNEMONIC_NOT, "r m", ALL, true },
+    { ZYDIS_MNEMONIC_MOV, ALU_FORMS, ALL },
+    { ZYDIS_MNEMONIC_MOVZX, "r,r0 r,m0", WIDE },
+    { ZYDIS_MNEMONIC_MOVZX, "r,r1 r,m1", 12 },
+    { ZYDIS_MNEMONIC_MOVSX, "r,r0 r,m0", WIDE },
+    { ZYDIS_MNEMONIC_MOVSX, "r,r1 r,m1", 12 },
+    { ZYDIS_MNEMONIC_MOVSXD, "r,r2 r,m2", 8 },
+    { ZYDIS_MNEMONIC_LEA, "r,m", WIDE },
+    { ZYDIS_MNEMONIC_BSWAP, "r", 12 },
+    { ZYDIS_MNEMONIC_MOVBE, "r,m m,r", WIDE },
+    { ZYDIS_MNEMONIC_MOVNTI, "m,r", 12 },
+    { ZYDIS_MNEMONIC_CBW, "", 2 },
+    { ZYDIS_MNEMONIC_CWDE, "", 4 },
+    { ZYDIS_MNEMONIC_CDQE, "", 8 },
+    { ZYDIS_MNEMONIC_CWD, "", 2 },
+    { ZYDIS_MNEMONIC_CDQ, "", 4 },
+    { ZYDIS_MNEMONIC_CQO, "", 8 },
+    { ZYDIS_MNEMONIC_CLC, "", 1 },
+    { ZYDIS_MNEMONIC_STC, "", 1 },
+    { ZYDIS_MNEMONIC_CMC, "", 1 },
+    { ZYDIS_MNEMONIC_CLD, "", 1 },
+    { ZYDIS_MNEMONIC_STD, "", 1 },
+    { ZYDIS_MNEMONIC_LAHF, "", 1 },
+    { ZYDIS_MNEMONIC_SAHF, "", 1 },
+};
+
+static const ZydisMnemonic cmovs[] = {
+    ZYDIS_MNEMONIC_CMOVO, ZYDIS_MNEMONIC_CMOVNO, ZYDIS_MNEMONIC_CMOVB, ZYDIS_MNEMONIC_CMOVNB, ZYDIS_MNEMONIC_CMOVZ,
+    ZYDIS_MNEMONIC_CMOVNZ, ZYDIS_MNEMONIC_CMOVBE, ZYDIS_MNEMONIC_CMOVNBE, ZYDIS_MNEMONIC_CMOVS, ZYDIS_MNEMONIC_CMOVNS,
+    ZYDIS_MNEMONIC_CMOVP, ZYDIS_MNEMONIC_CMOVNP, ZYDIS_MNEMONIC_CMOVL, ZYDIS_MNEMONIC_CMOVNL, ZYDIS_MNEMONIC_CMOVLE,
+    ZYDIS_MNEMONIC_CMOVNLE,
+};
+static const ZydisMnemonic setccs[] = {
+    ZYDIS_MNEMONIC_SETO, ZYDIS_MNEMONIC_SETNO, ZYDIS_MNEMONIC_SETB, ZYDIS_MNEMONIC_SETNB, ZYDIS_MNEMONIC_SETZ,
+    ZYDIS_MNEMONIC_SETNZ, ZYDIS_MNEMONIC_SETBE, ZYDIS_MNEMONIC_SETNBE, ZYDIS_MNEMONIC_SETS, ZYDIS_MNEMONIC_SETNS,
+    ZYDIS_MNEMONIC_SETP, ZYDIS_MNEMONIC_SETNP, ZYDIS_MNEMONIC_SETL, ZYDIS_MNEMONIC_SETNL, ZYDIS_MNEMONIC_SETLE,
+    ZYDIS_MNEMONIC_SETNLE,
+};
+
+static void test_conditions(void)
+{
+    for (unsigned cc = 0; cc < 16; cc++) {
+        struct spec cmov = { cmovs[cc], "r,r r,m", WIDE }, setcc = { setccs[cc], "r m", 1 };
+        check_spec(&cmov);
+        check_spec(&setcc);
+    }
+}
+
+/*
+ * Lazy flags: an operation that leaves them in each kind, then every reader. SETcc x16 into the data, and PUSHFQ's
+ * job by the comparison of rflags.
+ */
+static void test_lazy_flags(void)
+{
+    static const char *const makers[] = {
+        "00c8", "6601c8", "01c8", "4801c8",                 /* add */
+        "f910c8", "f96611c8", "f911c8", "f94811c8",         /* stc; adc */
+        "28c8", "6629c8", "29c8", "4829c8",                 /* sub */
+        "f918c8", "f96619c8", "f919c8", "f94819c8",         /* stc; sbb */
+        "20c8", "6621c8", "21c8", "4821c8",                 /* and */
+        "f9fec0", "f866ffc0", "f9ffc0", "f848ffc0",         /* inc, carry kept */
+        "f8fec8", "f966ffc8", "f8ffc8", "f948ffc8",         /* dec */
+    };
+    static const char *const readers = "0f9003 0f915301 0f925302 0f935303 0f945304 0f955305 0f965306 0f975307"
+                                       " 0f985308 0f995309 0f9a530a 0f9b530b 0f9c530c 0f9d530d 0f9e530e 0f9f530f";
+    for (unsigned i = 0; i < G_N_ELEMENTS(makers); i++) {
+        g_autoptr(GString) hex = g_string_new("bb00100120"); /* mov ebx, DIFF_DATA + 0x1000 */
+        g_string_append(hex, makers[i]);
+        for (const char *p = readers; *p; p++) {
+            if (*p != ' ') {
+                g_string_append_c(hex, *p);
+            }
+        }
+        struct diff_ignore ignore = { .flags = i >= 16 && i < 20 ? EFLAGS_AF : 0 };
+        diff_check_hex(hex->str, 300, &ignore);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    diff_bench_init();
+    for (unsigned i = 0; i < G_N_ELEMENTS(specs); i++) {
+        g_autofree char *path = g_strdup_printf("/integer/%u-%s", i, ZydisMnemonicGetString(specs[i].mnemonic));
+        g_test_add_data_func(path, &specs[i], check_spec);
+    }
+    g_test_add_func("/integer/conditions", test_conditions);
+    g_test_add_func("/integer/lazy-flags", test_lazy_flags);
+    return g_test_run();
+}
