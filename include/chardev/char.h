@@ -28,6 +28,7 @@ struct chardev *chardev_new(const char *text, GError **error);
 /* The short form of -serial, -monitor, -qmp: "stdio", "unix:PATH,server=on,wait=off", "file:PATH", "pty", "null", "none" (gives NULL, no error), "mon:stdio", "chardev:ID". */
 struct chardev *chardev_new_legacy(const char *option, const char *id, const char *text, GError **error);
 struct chardev *chardev_find(const char *id);
+void chardev_foreach(void (*each)(struct chardev *chr, void *opaque), void *opaque);
 void chardev_free_all(void);
 const char *chardev_id(const struct chardev *chr);
 const char *chardev_filename(const struct chardev *chr); /* "unix:/tmp/x,server=on" for query-chardev */
