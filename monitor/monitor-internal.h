@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef FERRY_MONITOR_INTERNAL_H
+#define FERRY_MONITOR_INTERNAL_H
+
+#include "chardev/char.h"
+#include "monitor/monitor.h"
+
+/* QMP sessions (qmp.c): the one whose command runs, or NULL. */
+struct qmp_session;
+extern struct qmp_session *qmp_current;
+void qmp_sessions_cleanup(void);
+/* Puts a descriptor under a name / takes one out, for the whole program. */
+bool monitor_add_fd(const char *name, int fd, GError **error);
+bool monitor_close_fd(const char *name, GError **error);
+/* The descriptor that came with the running command, or -1. */
+int qmp_take_received_fd(void);
+
+/* HMP sessions (hmp.c). */
+void hmp_sessions_cleanup(void);
+
+/* HMP's commands (hmp-commands.c). */
+struct hmp_command {
+    const char *name, *alias;
+    const char *arguments; /* for help: "uri", "[-d] uri" */
+    const char *help;
+    void (*run)(int argc, char **argv); /* argv[0] is the command */
+};
+extern const struct hmp_command hmp_commands[], hmp_info_commands[]; /* end with name NULL */
+void hmp_help(const char *name); /* NULL: all */
+
+#endif

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * QMP sessions: greeting, capabilities negotiation, commands with `id`, errors by class, events.
+ *
+ * Input is a sequence of JSON objects, separated by anything that is white space; a session finds the end of each by
+ * counting brackets outside strings, bounded in bytes and depth, and only then parses. What is not JSON is answered with
+ * an error and skipped up to the next line end, so that one bad line does not take the session down.
+ */
+#include "monitor/monitor-internal.h"
+
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "qapi/qapi-commands.h"
+#include "qapi/qapi-events.h"
+#include "qapi/qapi-visit.h"
+#include "util/main-loop.h"
+
+#define REQUEST_BYTES (64u << 20)
+#define REQUEST_DEPTH 1024
+
+struct qmp_session {
+    struct chardev *chr;
+    bool negotiated; /* qmp_capabilities came */
+    bool pretty;
+    GByteArray *request;
+    int depth;
+    bool in_string, escaped, skipping;
+    char skip_reason[96];
+    struct qmp_session *next;
+};
+
+static struct qmp_session *sessions;
+struct qmp_session *qmp_current;
+
+static const char *const error_classes[] = {
+    [FERRY_ERROR_GENERIC] = "GenericError",
+    [FERRY_ERROR_COMMAND_NOT_FOUND] = "CommandNotFound",
+    [FERRY_ERROR_DEVICE_NOT_FOUND] = "DeviceNotFound",
+    [FERRY_ERROR_DEVICE_NOT_ACTIVE] = "DeviceNotActive",
+    [FERRY_ERROR_KVM_MISSING_CAP] = "KVMMissingCap",
+};
+
+/* Takes the object over. */
+static void qmp_send(struct qmp_session *s, JsonObject *object)
+{
+    JsonNode *node = qapi_node_object(object);
+    g_autoptr(JsonGenerator) generator = json_generator_new();
+    json_generator_set_root(generator, node);
+    json_generator_set_pretty(generator, s->pretty);
+    gsize length;
+    g_autofree char *text = json_generator_to_data(generator, &length);
+    chardev_write_all(s->chr, text, length);
+    chardev_write_all(s->chr, "\r\n", 2);
+    json_node_unref(node);
+}
+
+static void qmp_send_error(struct qmp_session *s, const GError *error, JsonNode *id)
+{
+    JsonObject *reply = json_object_new(), *body = json_object_new();
+    unsigned code = error->domain == FERRY_ERROR ? error->code : FERRY_ERROR_GENERIC;
+    json_object_set_string_member(body, "class", error_classes[code < G_N_ELEMENTS(error_classes) ? code : 0]);
+    json_object_set_string_member(body, "desc", error->message);
+    if (id) {
+        json_object_set_member(reply, "id", json_node_copy(id));
+    }
+    json_object_set_object_member(reply, "error", body);
+    qmp_send(s, reply);
+}
+
+static void qmp_greet(struct qmp_session *s)
+{
+    JsonObject *greeting = json_object_new(), *body = json_object_new();
+    VersionInfo *version = qmp_query_version(NULL);
+    json_object_set_member(body, "version", qapi_VersionInfo_to_json(version));
+    qapi_free_VersionInfo(version);
+    json_object_set_array_member(body, "capabilities", json_array_new()); /* out-of-band is not built */
+    json_object_set_object_member(greeting, "QMP", body);
+    qmp_send(s, greeting);
+}
+
+static const struct qapi_command *command_find(const char *name)
+{
+    for (const struct qapi_command *c = qapi_commands; c->name; c++) {
+        if (strcmp(c->name, name) == 0) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+/* The command's result, or NULL and an error. */
+static JsonNode *qmp_dispatch(struct qmp_session *s, JsonNode *request, JsonNode **id, GError **error)
+{
+    static const char *const names[] = { "execute", "arguments", "id", NULL };
+    if (!JSON_NODE_HOLDS_OBJECT(request)) {
+        error_setf(error, "QMP input must be a JSON object");
+        return NULL;
+    }
+    JsonObject *object = json_node_get_object(request);
+    *id = json_object_get_member(object, "id");
+    g_autoptr(GList) members = json_object_get_members(object);
+    for (GList *m = members; m; m = m->next) {
+        if (!g_strv_contains(names, m->data)) {
+            error_setf(error, "QMP input member '%s' is unexpected", (char *)m->data);
+            return NULL;
+        }
+    }
+    JsonNode *execute = json_object_get_member(object, "execute");
+    if (!execute) {
+        error_setf(error, "QMP input lacks member 'execute'");
+        return NULL;
+    }
+    if (!JSON_NODE_HOLDS_VALUE(execute) || json_node_get_value_type(execute) != G_TYPE_STRING) {
+        error_setf(error, "QMP input member 'execute' must be a string");
+        return NULL;
+    }
+    const char *name = json_node_get_string(execute);
+    const struct qapi_command *command = command_find(name);
+    if (!command) {
+        error_set_class(error, FERRY_ERROR_COMMAND_NOT_FOUND, "The command %s has not been found", name);
+        return NULL;
+    }
+    bool negotiates = strcmp(name, "qmp_capabilities") == 0;
+    if (!s->negotiated && !negotiates) {
+        error_set_class(error, FERRY_ERROR_COMMAND_NOT_FOUND, "Expecting capabilities negotiation with 'qmp_capabilities'");
+        return NULL;
+    }
+    if (s->negotiated && negotiates) {
+        error_set_class(error, FERRY_ERROR_COMMAND_NOT_FOUND,
+                        "Capabilities negotiation is already complete, command 'qmp_capabilities' ignored");
+        return NULL;
+    }
+    JsonNode *arguments = json_object_get_member(object, "arguments");
+    if (arguments && !JSON_NODE_HOLDS_OBJECT(arguments)) {
+        error_setf(error, "QMP input member 'arguments' must be an object");
+        return NULL;
+    }
+    return command->dispatch(arguments, error);
+}
+
+static void qmp_execute(struct qmp_session *s, const char *text, gsize length)
+{
+    g_autoptr(JsonParser) parser = json_parser_new();
+    g_autoptr(GError) error = NULL;
+    JsonNode *id = NULL, *result = NULL;
+    if (!g_utf8_validate(text, length, NULL)) {
+        error_setf(&error, "JSON parse error, invalid UTF-8");
+    } else if (!json_parser_load_from_data(parser, text, length, &error)) {
+        g_autofree char *detail = g_strdup(error->message);
+        g_clear_error(&error);
+        error_setf(&error, "JSON parse error: %s", detail);
+    } else if (!json_parser_get_root(parser)) {
+        return; /* white space only */
+    } else {
+        qmp_current = s;
+        result = qmp_dispatch(s, json_parser_get_root(parser), &id, &error);
+        qmp_current = NULL;
+    }
+    if (!result) {
+        qmp_send_error(s, error, id);
+        return;
+    }
+    JsonObject *reply = json_object_new();
+    json_object_set_member(reply, "return", result);
+    if (id) {
+        json_object_set_member(reply, "id", json_node_copy(id));
+    }
+    qmp_send(s, reply);
+}
+
+static void request_reset(struct qmp_session *s)
+{
+    g_byte_array_set_size(s->request, 0);
+    s->depth = 0;
+    s->in_string = s->escaped = s->skipping = false;
+}
+
+/* From here on input is dropped up to the end of the line. */
+static void request_refuse(struct qmp_session *s, const char *why)
+{
+    g_autoptr(GError) error = NULL;
+    request_reset(s);
+    s->skipping = true;
+    error_setf(&error, "JSON parse error, %s", why);
+    qmp_send_error(s, error, NULL);
+}
+
+/* One byte of input: tracks strings and brackets, and runs the request when its outermost bracket closes. */
+static void request_byte(struct qmp_session *s, char c)
+{
+    if (s->skipping) {
+        s->skipping = c != '\n';
+        return;
+    }
+    if (!s->depth && !s->request->len && g_ascii_isspace(c)) {
+        return;
+    }
+    if (!s->depth && !s->in_string && c != '{' && c != '[') {
+        /* A request is an object; an array or a lone scalar is collected to its line's end and refused. */
+        request_refuse(s, "expecting an object");
+        s->skipping = c != '\n';
+        return;
+    }
+    g_byte_array_append(s->request, (guint8 *)&c, 1);
+    if (s->request->len > REQUEST_BYTES) {
+        request_refuse(s, "request is longer than 64 MiB");
+        return;
+    }
+    if (s->in_string) {
+        if (s->escaped) {
+            s->escaped = false;
+        } else if (c == '\\') {
+            s->escaped = true;
+        } else if (c == '"' || c == '\n') { /* a raw line end cannot be in a string: let the parser say so */
+            s->in_string = false;
+        }
+        return;
+    }
+    if (c == '"') {
+        s->in_string = true;
+    } else if (c == '{' || c == '[') {
+        if (++s->depth > REQUEST_DEPTH) {
+            request_refuse(s, "nested deeper than 1024 levels");
+        }
+    } else if ((c == '}' || c == ']') && --s->depth == 0) {
+        GByteArray *request = s->request;
+        s->request = g_byte_array_new();
+        request_reset(s);
+        qmp_execute(s, (char *)request->data, request->len);
+        g_byte_array_unref(request);
+    }
+}
+
+static int qmp_can_receive(void *opaque)
+{
+    return 4096;
+}
+
+static void qmp_receive(void *opaque, const uint8_t *data, int length)
+{
+    for (int i = 0; i < length; i++) {
+        request_byte(opaque, data[i]);
+    }
+}
+
+static void qmp_event(void *opaque, enum chardev_event event)
+{
+    struct qmp_session *s = opaque;
+    if (event == CHARDEV_EVENT_OPENED) {
+        s->negotiated = false;
+        request_reset(s);
+        qmp_greet(s);
+    }
+}
+
+bool monitor_new_qmp(struct chardev *chr, bool pretty, GError **error)
+{
+    struct qmp_session *s = g_new0(struct qmp_session, 1);
+    s->chr = chr;
+    s->pretty = pretty;
+    s->request = g_byte_array_new();
+    s->next = sessions;
+    sessions = s;
+    const struct chardev_frontend frontend = {
+        .can_receive = qmp_can_receive, .receive = qmp_receive, .event = qmp_event, .opaque = s,
+    };
+    return chardev_attach(chr, &frontend, error);
+}
+
+void qmp_sessions_cleanup(void)
+{
+    while (sessions) {
+        struct qmp_session *s = sessions;
+        sessions = s->next;
+        chardev_detach(s->chr, s);
+        g_byte_array_unref(s->request);
+        g_free(s);
+    }
+}
+
+int qmp_take_received_fd(void)
+{
+    return qmp_current ? chardev_take_fd(qmp_current->chr) : -1;
+}
+
+void qmp_qmp_capabilities(GPtrArray *enable, GError **error)
+{
+    if (enable && enable->len) {
+        error_setf(error, "Capability '%s' is not available; there are none", (char *)enable->pdata[0]);
+        return;
+    }
+    if (qmp_current) {
+        qmp_current->negotiated = true;
+    }
+}
+
+/* An event on its way from another thread to the main loop. */
+struct queued_event {
+    const struct qapi_event *type;
+    JsonNode *data;
+    gint64 real_time; /* microseconds */
+};
+
+/* Rate limited events: the newest one waits until its time has come. */
+struct event_limit {
+    gint64 last;  /* monotonic µs of the last one sent */
+    struct queued_event *waiting;
+    guint timer;
+};
+static GHashTable *limits; /* struct qapi_event * -> struct event_limit * */
+
+static void event_free(struct queued_event *event)
+{
+    g_clear_pointer(&event->data, json_node_unref);
+    g_free(event);
+}
+
+static void event_send(struct queued_event *event)
+{
+    for (struct qmp_session *s = sessions; s; s = s->next) {
+        if (!s->negotiated) {
+            continue;
+        }
+        JsonObject *object = json_object_new(), *stamp = json_object_new();
+        json_object_set_int_member(stamp, "seconds", event->real_time / G_USEC_PER_SEC);
+        json_object_set_int_member(stamp, "microseconds", event->real_time % G_USEC_PER_SEC);
+        json_object_set_object_member(object, "timestamp", stamp);
+        json_object_set_string_member(object, "event", event->type->name);
+        if (event->data) {
+            json_object_set_member(object, "data", json_node_copy(event->data));
+        }
+        qmp_send(s, object);
+    }
+    event_free(event);
+}
+
+static gboolean limit_expired(gpointer opaque)
+{
+    struct event_limit *limit = opaque;
+    limit->timer = 0;
+    limit->last = g_get_monotonic_time();
+    event_send(g_steal_pointer(&limit->waiting));
+    return G_SOURCE_REMOVE;
+}
+
+static void event_arrived(void *opaque)
+{
+    struct queued_event *event = opaque;
+    unsigned ms = event->type->rate_limit_ms;
+    if (!ms) {
+        event_send(event);
+        return;
+    }
+    if (!limits) {
+        limits = g_hash_table_new(NULL, NULL);
+    }
+    struct event_limit *limit = g_hash_table_lookup(limits, event->type);
+    if (!limit) {
+        limit = g_new0(struct event_limit, 1);
+        limit->last = G_MININT64 / 2;
+        g_hash_table_insert(limits, (gpointer)event->type, limit);
+    }
+    gint64 since = (g_get_monotonic_time() - limit->last) / 1000;
+    if (limit->timer) {
+        event_free(limit->waiting);
+        limit->waiting = event;
+    } else if (since >= ms) {
+        limit->last = g_get_monotonic_time();
+        event_send(event);
+    } else {
+        limit->waiting = event;
+        limit->timer = g_timeout_add(ms - since, limit_expired, limit);
+    }
+}
+
+void monitor_emit_event(const char *name, JsonNode *data)
+{
+    const struct qapi_event *type = qapi_events;
+    while (strcmp(type->name, name) != 0) {
+        type++; /* the generator made both names */
+    }
+    struct queued_event *event = g_new0(struct queued_event, 1);
+    *event = (struct queued_event){ .type = type, .data = data, .real_time = g_get_real_time() };
+    if (big_locked()) {
+        event_arrived(event);
+    } else {
+        main_loop_schedule(event_arrived, event);
+    }
+}
