@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What stands between the guest and the host, made from the command line: objects, character devices, monitors, devices. */
+#include "system/backends.h"
+
+#include <string.h>
+
+#include "chardev/char.h"
+#include "hw/core/device.h"
+#include "monitor/monitor.h"
+#include "system/system.h"
+#include "util/iothread.h"
+#include "util/keyval.h"
+
+static bool object_create(const char *text, GError **error)
+{
+    struct keyval *kv = keyval_parse("-object", text, "qom-type", error);
+    if (!kv) {
+        return false;
+    }
+    const char *type = keyval_get(kv, "qom-type"), *id = keyval_get(kv, "id");
+    bool ok;
+    if (!type || strcmp(type, "iothread") != 0) {
+        ok = error_setf(error, "-object: type '%s' is not supported (iothread)", type ? type : "");
+    } else if (!id) {
+        ok = error_setf(error, "-object iothread: id= is missing");
+    } else {
+        ok = keyval_check_unread(kv, error) && iothread_new(id, error);
+    }
+    keyval_free(kv);
+    return ok;
+}
+
+static bool mon_create(const char *text, GError **error)
+{
+    struct keyval *kv = keyval_parse("-mon", text, "chardev", error);
+    bool pretty = false, ok = false;
+    if (!kv || !keyval_get_bool(kv, "pretty", &pretty, error)) {
+        keyval_free(kv);
+        return false;
+    }
+    const char *id = keyval_get(kv, "chardev"), *mode = keyval_get(kv, "mode");
+    struct chardev *chr = id ? chardev_find(id) : NULL;
+    if (!chr) {
+        error_setf(error, "-mon: chardev '%s' not found", id ? id : "");
+    } else if (mode && strcmp(mode, "control") == 0) {
+        ok = keyval_check_unread(kv, error) && monitor_new_qmp(chr, pretty, error);
+    } else if (!mode || strcmp(mode, "readline") == 0) {
+        ok = keyval_check_unread(kv, error) && monitor_new_hmp(chr, error);
+    } else {
+        error_setf(error, "-mon: mode='%s' is neither 'control' nor 'readline'", mode);
+    }
+    keyval_free(kv);
+    return ok;
+}
+
+/* A chardev of the short form; NULL without error for "none". */
+static bool short_form(const char *option, const char *prefix, unsigned n, const char *text, struct chardev **chr, GError **error)
+{
+    g_autofree char *id = g_strdup_printf("%s%u", prefix, n);
+    *chr = chardev_new_legacy(option, id, text, error);
+    return *chr || strcmp(text, "none") == 0;
+}
+
+static bool monitors_create(GPtrArray *list, const char *option, const char *prefix, bool qmp, bool pretty, GError **error)
+{
+    for (guint i = 0; i < list->len; i++) {
+        struct chardev *chr;
+        if (!short_form(option, prefix, i, list->pdata[i], &chr, error)) {
+            return false;
+        }
+        if (chr && !(qmp ? monitor_new_qmp(chr, pretty, error) : monitor_new_hmp(chr, error))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool serials_create(const struct options *o, GError **error)
+{
+    if (o->serials->len == 0 && o->nographic && !o->nodefaults) {
+        g_ptr_array_add(o->serials, o->monitor_given ? "stdio" : "mon:stdio");
+    }
+    if (o->serials->len > SERIAL_PORTS) {
+        return error_setf(error, "-serial: %u ports; at most %d are supported", o->serials->len, SERIAL_PORTS);
+    }
+    for (guint i = 0; i < o->serials->len; i++) {
+        const char *text = o->serials->pdata[i];
+        struct chardev *chr;
+        if (!short_form("-serial", "serial", i, text, &chr, error)) {
+            return false;
+        }
+        serial_chardevs[i] = chr ? chardev_id(chr) : NULL;
+        /* A mux carries the monitor as well. */
+        if (chr && g_str_has_prefix(text, "mon:") && !monitor_new_hmp(chr, error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool backends_create(const struct options *o, GError **error)
+{
+    for (guint i = 0; i < o->chardevs->len; i++) {
+        if (!chardev_new(o->chardevs->pdata[i], error)) {
+            return false;
+        }
+    }
+    for (guint i = 0; i < o->objects->len; i++) {
+        if (!object_create(o->objects->pdata[i], error)) {
+            return false;
+        }
+    }
+    if (!serials_create(o, error) || !monitors_create(o->monitors, "-monitor", "compat_monitor", false, false, error) ||
+        !monitors_create(o->qmps, "-qmp", "qmp", true, false, error) ||
+        !monitors_create(o->qmps_pretty, "-qmp-pretty", "qmp_pretty", true, true, error)) {
+        return false;
+    }
+    for (guint i = 0; i < o->mons->len; i++) {
+        if (!mon_create(o->mons->pdata[i], error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool set_from_option(const char *key, const char *value, void *opaque, GError **error)
+{
+    return device_set_property(opaque, key, value, error);
+}
+
+/* The device once its type is known; freed again on error. */
+static bool device_create(struct keyval *kv, const struct device_type *type, GError **error)
+{
+    struct device *dev = device_new(type, error);
+    if (!dev) {
+        return false;
+    }
+    const char *id = keyval_get(kv, "id"), *bus_name = keyval_get(kv, "bus");
+    struct bus *bus = bus_name ? bus_find(bus_name) : NULL;
+    bool ok = true;
+    if (bus_name && !bus) {
+        ok = error_setf(error, "-device %s: bus '%s' not found", type->name, bus_name);
+    }
+    ok = ok && (!id || device_set_id(dev, id, error)) && keyval_foreach_unread(kv, set_from_option, dev, error) &&
+         device_realize(dev, bus, error);
+    if (!ok) {
+        device_free(dev);
+    }
+    return ok;
+}
+
+bool device_create_from_option(const char *text, GError **error)
+{
+    struct keyval *kv = keyval_parse("-device", text, "driver", error);
+    if (!kv) {
+        return false;
+    }
+    const char *name = keyval_get(kv, "driver");
+    const struct device_type *type = name ? device_type_find(name) : NULL;
+    bool ok;
+    if (!type) {
+        ok = error_setf(error, "-device: '%s' is not a valid device model name (see -device help)", name ? name : "");
+    } else if (!type->user_creatable) {
+        ok = error_setf(error, "-device: '%s' belongs to the machine and cannot be added", name);
+    } else {
+        ok = device_create(kv, type, error);
+    }
+    keyval_free(kv);
+    return ok;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef FERRY_SYSTEM_BACKENDS_H
+#define FERRY_SYSTEM_BACKENDS_H
+
+#include "system/options.h"
+
+/* -chardev, -object, -serial, -monitor, -qmp, -mon and the defaults of -nographic. Big lock held; once. */
+bool backends_create(const struct options *options, GError **error);
+/* -rtc, -icount; after the accelerator is known. */
+bool clocks_configure(const struct options *options, GError **error);
+/* -qtest, -gdb; after the machine exists. */
+bool debuggers_create(const struct options *options, GError **error);
+/* -device TYPE,prop=value,… or JSON. */
+bool device_create_from_option(const char *text, GError **error);
+
+#endif

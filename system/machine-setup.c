@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From the options to struct machine: -machine, -accel, -cpu, -smp, -m, -kernel. */
+#include "system/machine-setup.h"
+
+#include <string.h>
+
+#include "accel/accel.h"
+#include "hw/core/machine.h"
+
+
+static bool setup_memory(struct machine *m, const char *text, GError **error)
+{
+    m->ram_size = 128ull << 20;
+    if (!text) {
+        return true;
+    }
+    struct keyval *kv = keyval_parse("-m", text, "size", error);
+    bool ok = kv && keyval_get_size(kv, "size", &m->ram_size, 'M', error) && keyval_check_unread(kv, error);
+    keyval_free(kv);
+    if (ok && (m->ram_size < 1 << 20 || m->ram_size > 1ull << 39)) {
+        return error_setf(error, "-m: %s is not within 1 MiB to 512 GiB, the guest's address space", text);
+    }
+    m->ram_size = ROUND_UP_TO(m->ram_size, 8192);
+    return ok;
+}
+
+static bool setup_smp(struct machine *m, const char *text, GError **error)
+{
+    uint64_t cpus = 0, max = 0, sockets = 0, cores = 0, threads = 0;
+    if (text) {
+        struct keyval *kv = keyval_parse("-smp", text, "cpus", error);
+        bool ok = kv && keyval_get_uint(kv, "cpus", &cpus, 4096, error) && keyval_get_uint(kv, "maxcpus", &max, 4096, error) &&
+                  keyval_get_uint(kv, "sockets", &sockets, 4096, error) && keyval_get_uint(kv, "cores", &cores, 4096, error) &&
+                  keyval_get_uint(kv, "threads", &threads, 4096, error) && keyval_check_unread(kv, error);
+        keyval_free(kv);
+        if (!ok) {
+            return false;
+        }
+    }
+    uint64_t product = (sockets ? sockets : 1) * (cores ? cores : 1) * (threads ? threads : 1);
+    cpus = cpus ? cpus : max ? max : product;
+    max = max ? max : sockets && cores && threads ? product : cpus;
+    threads = threads ? threads : 1;
+    if (!sockets) {
+        cores = cores ? cores : 1;
+        sockets = MAX(max / (cores * threads), 1);
+    } else if (!cores) {
+        cores = MAX(max / (sockets * threads), 1);
+    }
+    if (cpus < 1 || cpus > (uint64_t)m->type->max_cpus) {
+        return error_setf(error, "-smp: %" G_GUINT64_FORMAT " vCPUs; machine '%s' supports 1 to %d", cpus, m->type->name,
+                          m->type->max_cpus);
+    }
+    if (max != cpus) {
+        return error_setf(error, "-smp: maxcpus=%" G_GUINT64_FORMAT " differs from cpus=%" G_GUINT64_FORMAT
+                          ": adding vCPUs later is not supported", max, cpus);
+    }
+    if (sockets * cores * threads != max) {
+        return error_setf(error, "-smp: sockets (%" G_GUINT64_FORMAT ") * cores (%" G_GUINT64_FORMAT ") * threads (%"
+                          G_GUINT64_FORMAT ") is not the number of vCPUs (%" G_GUINT64_FORMAT ")", sockets, cores, threads, max);
+    }
+    m->smp_cpus = cpus;
+    m->max_cpus = max;
+    m->sockets = sockets;
+    m->cores = cores;
+    m->threads = threads;
+    return true;
+}
+
+static bool setup_accel(const struct options *o, const char *from_machine, GError **error)
+{
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(g_free);
+    if (o->accel->len && from_machine) {
+        return error_setf(error, "-accel and -machine accel= contradict each other; give one of them");
+    }
+    for (guint i = 0; i < o->accel->len; i++) {
+        g_ptr_array_add(list, g_strdup(o->accel->pdata[i]));
+    }
+    g_auto(GStrv) names = g_strsplit(from_machine ? from_machine : "", ":", -1);
+    for (char **name = names; *name; name++) {
+        g_ptr_array_add(list, g_strdup(*name));
+    }
+    if (o->qtest && list->len == 0) {
+        g_ptr_array_add(list, g_strdup("qtest"));
+    } else if (list->len == 0) {
+        g_ptr_array_add(list, g_strdup("tcg"));
+    }
+    return accel_configure(list, error);
+}
+
+static bool setup_type(struct machine *m, struct keyval *kv, GError **error)
+{
+    const char *name = keyval_get(kv, "type");
+    m->type = name ? machine_type_find(name) : machine_type_default();
+    if (!m->type) {
+        return error_setf(error, "unsupported machine type '%s' (use -machine help to list them)", name);
+    }
+    return true;
+}
+
+bool machine_setup(const struct options *o, GError **error)
+{
+    struct machine *m = g_new0(struct machine, 1);
+    struct keyval *kv = keyval_parse("-machine", o->machine ? o->machine : "", "type", error);
+    bool ok = kv && setup_type(m, kv, error) && setup_accel(o, keyval_get(kv, "accel"), error) &&
+              m->type->parse_options(m, kv, error) && keyval_check_unread(kv, error) && setup_memory(m, o->memory, error) &&
+              setup_smp(m, o->smp, error);
+    keyval_free(kv);
+    if (ok) {
+        m->cpu_model = x86_cpu_model_parse(o->cpu ? o->cpu : m->type->default_cpu, &m->cpu_features, error);
+        ok = m->cpu_model != NULL;
+    }
+    if (!o->kernel && (o->initrd || o->append)) {
+        ok = ok && error_setf(error, "%s needs -kernel", o->initrd ? "-initrd" : "-append");
+    }
+    if (!ok) {
+        g_free(m);
+        return false;
+    }
+    m->kernel = g_strdup(o->kernel);
+    m->initrd = g_strdup(o->initrd);
+    m->append = g_strdup(o->append);
+    m->incoming = o->incoming != NULL;
+    current_machine = m;
+    return true;
+}
