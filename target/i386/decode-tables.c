@@ -3,6 +3,15 @@
 #include "target/i386/decode.h"
 
 const struct x86_op *const x86_op_tables[] = {
+    /* before the string group: MOVSD and CMPSD */
+    x86_ops_sse_move,
+    x86_ops_sse,
+    x86_ops_sse_fp,
+    x86_ops_sse_convert,
+    x86_ops_sse_imm,
+    x86_ops_sse_element,
+    x86_ops_xsave,
+    x86_ops_x87_control,
     x86_ops_arith,
     x86_ops_move,
     x86_ops_flags,

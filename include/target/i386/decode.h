@@ -79,8 +79,13 @@ extern const struct x86_op x86_ops_bit[];
 extern const struct x86_op x86_ops_branch[];
 extern const struct x86_op x86_ops_system[];
 extern const struct x86_op x86_ops_x87[];
-extern const struct x86_op x86_ops_mmx[];
-extern const struct x86_op x86_ops_sse[];
+extern const struct x86_op x86_ops_x87_control[];
+extern const struct x86_op x86_ops_sse[]; /* MMX and SSE: ops-sse-*.c */
+extern const struct x86_op x86_ops_sse_fp[];
+extern const struct x86_op x86_ops_sse_move[];
+extern const struct x86_op x86_ops_sse_convert[];
+extern const struct x86_op x86_ops_sse_imm[];
+extern const struct x86_op x86_ops_sse_element[];
 extern const struct x86_op x86_ops_xsave[];
 extern const struct x86_op *const x86_op_tables[]; /* NULL-terminated */
 
