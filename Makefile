@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A thin face over meson and ninja. `make demo` and `make check` install what is missing (as root).
+BUILD ?= build
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+MESON_OPTIONS ?=
+
+.PHONY: all configure-build demo check check-slow check-sanitizers install clean distclean bench
+
+all: configure-build
+	ninja -C $(BUILD) -j $(JOBS)
+
+configure-build:
+	@scripts/install-deps build
+	@[ -f $(BUILD)/build.ninja ] || CC="$$(command -v ccache || true) $${CC:-gcc}" meson setup $(BUILD) --prefix=$(PREFIX) $(MESON_OPTIONS)
+
+demo:
+	@scripts/install-deps build demo
+	@$(MAKE) --no-print-directory all
+	@scripts/demo --qemu $(BUILD)/qemu-system-x86_64
+
+check:
+	@scripts/install-deps build test
+	@$(MAKE) --no-print-directory all
+	@scripts/run-tests --build $(BUILD)
+
+check-slow:
+	@scripts/install-deps build test peer
+	@$(MAKE) --no-print-directory all
+	@scripts/run-tests --build $(BUILD) --slow
+
+check-sanitizers:
+	@scripts/install-deps build test
+	@scripts/run-tests --sanitizers-only
+
+install: all
+	meson install -C $(BUILD)
+
+clean:
+	[ ! -d $(BUILD) ] || ninja -C $(BUILD) clean
+
+distclean:
+	rm -rf build build-asan build-tsan
