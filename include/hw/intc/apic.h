@@ -23,6 +23,14 @@ struct irq *apic_lint0_irq(void);
 extern void (*apic_eoi_hook)(uint8_t vector);
 /* The i8259 pair registers how an ExtINT's vector is fetched. */
 extern int (*apic_extint_acknowledge)(void);
+/* Register access at `offset` of the CPU's register page, multiple of 16. */
+uint32_t apic_read(struct x86_cpu *cpu, uint32_t offset);
+void apic_write(struct x86_cpu *cpu, uint32_t offset, uint32_t value);
+/*
+ * What firmware leaves behind: enabled, LINT0 as the PIC's ExtINT, LINT1 as NMI. For a board that boots a kernel
+ * without firmware; after each reset, on the BSP.
+ */
+void apic_preset_virtual_wire(struct x86_cpu *cpu);
 char *apic_describe(struct x86_cpu *cpu); /* info lapic */
 
 #endif
