@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The 8254 on the ISA bus: ports 0x40 to 0x43, channel 0's output on IRQ 0. The chip is i8254.c; here are the virtual
+ * clock, the timer that follows channel 0's output, and the section of the stream.
+ *
+ * A guest can ask for a period of a few clocks. Since no guest may keep the main loop busy, transitions of a channel with
+ * a shorter period than 20 µs are put off.
+ */
+#include <inttypes.h>
+
+#include "hw/isa/isa.h"
+#include "hw/timer/i8254.h"
+#include "memory/memory.h"
+#include "migration/vmstate.h"
+#include "util/clock.h"
+
+#define MIN_COUNT 24 /* 20 µs */
+#define MIN_TRANSITION_NS (10 * NSEC_PER_USEC)
+
+struct i8254_isa {
+    struct device dev;
+    struct i8254 chip;
+    uint32_t iobase;
+    struct irq *irq;
+    struct timer timer;
+    struct memory_region region;
+};
+
+/* Puts channel 0's output on the line, and arms for its next change. */
+static void i8254_isa_update_irq(struct i8254_isa *pit, int64_t now)
+{
+    struct i8254_channel *ch = &pit->chip.channels[0];
+    int64_t next = i8254_next_transition(&pit->chip, 0, now);
+
+    if (ch->irq_disabled) {
+        timer_cancel(&pit->timer);
+        return;
+    }
+    irq_set(pit->irq, i8254_output(&pit->chip, 0, now));
+    ch->next_transition_time = next;
+    if (next >= 0) {
+        timer_set(&pit->timer, ch->count < MIN_COUNT ? MAX(next, now + MIN_TRANSITION_NS) : next);
+    } else {
+        timer_cancel(&pit->timer);
+    }
+}
+
+static void timer_expired(void *opaque)
+{
+    struct i8254_isa *pit = opaque;
+    struct i8254_channel *ch = &pit->chip.channels[0];
+    int64_t now = vm_clock_ns(VM_CLOCK_VIRTUAL);
+
+    /*
+     * A late timer may find the output where it was, a whole pulse later. The edge that was due must still come, so show the
+     * state right behind the transition first.
+     */
+    if (ch->next_transition_time >= 0 && ch->next_transition_time <= now) {
+        irq_set(pit->irq, i8254_output(&pit->chip, 0, ch->next_transition_time));
+    }
+    i8254_isa_update_irq(pit, now);
+}
+
+static uint64_t i8254_isa_read(void *opaque, hwaddr offset, unsigned size)
+{
+    struct i8254_isa *pit = opaque;
+
+    return i8254_read(&pit->chip, (unsigned)offset, vm_clock_ns(VM_CLOCK_VIRTUAL));
+}
+
+static void i8254_isa_write(void *opaque, hwaddr offset, uint64_t value, unsigned size)
+{
+    struct i8254_isa *pit = opaque;
+    int64_t now = vm_clock_ns(VM_CLOCK_VIRTUAL);
+
+    i8254_write(&pit->chip, (unsigned)offset, (uint8_t)value, now);
+    i8254_isa_update_irq(pit, now);
+}
+
+static const struct memory_region_ops i8254_isa_ops = {
+    .read = i8254_isa_read, .write = i8254_isa_write, .max_access = 1,
+};
+
+bool i8254_isa_output(struct device *dev, int channel)
+{
+    return i8254_output(&((struct i8254_isa *)dev)->chip, channel, vm_clock_ns(VM_CLOCK_VIRTUAL));
+}
+
+bool i8254_isa_gate(struct device *dev, int channel)
+{
+    return ((struct i8254_isa *)dev)->chip.channels[channel].gate;
+}
+
+void i8254_isa_set_gate(struct device *dev, int channel, bool gate)
+{
+    i8254_set_gate(&((struct i8254_isa *)dev)->chip, channel, gate, vm_clock_ns(VM_CLOCK_VIRTUAL));
+}
+
+static void i8254_isa_reset(struct device *dev)
+{
+    struct i8254_isa *pit = (struct i8254_isa *)dev;
+    int64_t now = vm_clock_ns(VM_CLOCK_VIRTUAL);
+
+    i8254_reset(&pit->chip, now);
+    i8254_isa_update_irq(pit, now);
+}
+
+static bool i8254_isa_post_load(void *opaque, int version, GError **error)
+{
+    struct i8254_isa *pit = opaque;
+    struct i8254_channel *ch = &pit->chip.channels[0];
+
+    if (!i8254_check(&pit->chip, error)) {
+        return false;
+    }
+    if (ch->next_transition_time < -1) {
+        return error_setf(error, "channels[0].next_transition_time %" PRId64 ": is negative", ch->next_transition_time);
+    }
+    if (ch->next_transition_time >= 0 && !ch->irq_disabled) {
+        /* The line as it was before that: our own reset left it elsewhere, and the edge must be one. */
+        irq_set(pit->irq, !i8254_output(&pit->chip, 0, ch->next_transition_time));
+        timer_set(&pit->timer, ch->next_transition_time);
+    } else {
+        timer_cancel(&pit->timer);
+    }
+    return true;
+}
+
+static const struct vmstate_field i8254_isa_fields[] = {
+    { .name = "channels[0].irq_disabled", .offset = offsetof(struct i8254_isa, chip.channels[0].irq_disabled),
+      .size = sizeof(uint32_t), .info = &vmstate_info_uint32, .version = 3 },
+    { .name = "channels", .offset = offsetof(struct i8254_isa, chip.channels), .size = sizeof(struct i8254_channel),
+      .count = I8254_CHANNELS, .flags = VMS_STRUCT | VMS_ARRAY, .vmsd = &vmstate_i8254_channel, .version = 2 },
+    { .name = "channels[0].next_transition_time",
+      .offset = offsetof(struct i8254_isa, chip.channels[0].next_transition_time), .size = sizeof(int64_t),
+      .info = &vmstate_info_int64 },
+    VMSTATE_END
+};
+
+static const struct vmstate_description vmstate_i8254 = {
+    .name = "i8254", .version = 3, .minimum_version = 2,
+    .post_load = i8254_isa_post_load,
+    .fields = i8254_isa_fields,
+};
+
+static bool i8254_isa_realize(struct device *dev, GError **error)
+{
+    struct i8254_isa *pit = (struct i8254_isa *)dev;
+
+    pit->irq = isa_get_irq(0);
+    timer_init(&pit->timer, VM_CLOCK_VIRTUAL, timer_expired, pit);
+    memory_region_init_io(&pit->region, &i8254_isa_ops, pit, "pit", 4);
+    memory_region_add(&system_io, pit->iobase, &pit->region, 0);
+    i8254_isa_reset(dev);
+    return true;
+}
+
+static void i8254_isa_unrealize(struct device *dev)
+{
+    struct i8254_isa *pit = (struct i8254_isa *)dev;
+
+    timer_cancel(&pit->timer);
+    memory_region_remove(&pit->region);
+    memory_region_cleanup(&pit->region);
+}
+
+static const struct property i8254_isa_properties[] = {
+    PROPERTY(UINT32, "iobase", struct i8254_isa, iobase, 0x40, "first of its four ports"),
+    PROPERTY_END
+};
+
+const struct device_type i8254_isa_type = {
+    .name = "isa-pit",
+    .bus = "ISA",
+    .category = "Misc",
+    .description = "8254 interval timer",
+    .size = sizeof(struct i8254_isa),
+    .properties = i8254_isa_properties,
+    .vmstate = &vmstate_i8254,
+    .realize = i8254_isa_realize,
+    .unrealize = i8254_isa_unrealize,
+    .reset = i8254_isa_reset,
+};
+
+struct device *i8254_isa_create(GError **error)
+{
+    return isa_create(&i8254_isa_type, error);
+}
