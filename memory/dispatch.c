@@ -184,14 +184,38 @@ bool address_space_write(struct address_space *as, hwaddr address, const void *d
     return good;
 }
 
+/*
+ * A single access is one bus transaction: it goes whole to the device at its first byte, even if another lies over the
+ * bytes behind (the reset register 0xcf9 lies over the configuration address at 0xcf8). NULL: not such a case.
+ */
+static const struct flat_range *whole_mmio(const struct flat_view *view, hwaddr address, unsigned size, hwaddr *offset)
+{
+    const struct flat_range *range = flat_view_find(view, address);
+    if (!range || range->mr->kind != MEMORY_REGION_IO || range->end - address >= size - 1) {
+        return NULL;
+    }
+    *offset = range->offset + (address - range->start);
+    return *offset + size <= range->mr->size ? range : NULL;
+}
+
 bool flat_view_load(const struct flat_view *view, hwaddr address, unsigned size, uint64_t *value)
 {
+    hwaddr offset;
+    const struct flat_range *whole = whole_mmio(view, address, size, &offset);
     *value = 0;
+    if (whole) {
+        return mmio_read(whole->mr, offset, (uint8_t *)value, size);
+    }
     return view_read(view, address, (uint8_t *)value, size);
 }
 
 bool flat_view_store(const struct flat_view *view, hwaddr address, unsigned size, uint64_t value)
 {
+    hwaddr offset;
+    const struct flat_range *whole = whole_mmio(view, address, size, &offset);
+    if (whole) {
+        return whole->readonly || mmio_write(whole->mr, offset, (const uint8_t *)&value, size);
+    }
     return view_write(view, address, (const uint8_t *)&value, size);
 }
 
