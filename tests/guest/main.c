@@ -11,7 +11,7 @@ static bool run_ping(int argc, char **argv)
     return true;
 }
 
-static bool run_halt(int argc, char **argv)
+static bool __attribute__((noreturn)) run_halt(int argc, char **argv)
 {
     for (;;) {
         __asm__ volatile("cli; hlt");
@@ -29,7 +29,7 @@ static bool run_reset(int argc, char **argv)
 {
     outb(0xcf9, 0x02);
     outb(0xcf9, 0x06);
-    return run_halt(0, NULL);
+    run_halt(0, NULL);
 }
 
 static bool run_triple(int argc, char **argv)
@@ -42,7 +42,7 @@ static bool run_triple(int argc, char **argv)
 static bool run_poweroff(int argc, char **argv)
 {
     outw(0x604, 0x2000); /* SLP_EN, S5's type as the pc's _S5 package has it: 0 */
-    return run_halt(0, NULL);
+    run_halt(0, NULL);
 }
 
 static bool run_panic(int argc, char **argv)
