@@ -128,8 +128,9 @@ static bool parse_int32(const struct property *property, const char *text, uint6
 {
     bool negative = text[0] == '-';
     uint64_t magnitude;
-    if (!parse_uint(property->name, text + negative, &magnitude, (uint64_t)INT32_MAX + negative, error)) {
-        return false;
+    if (!parse_uint(property->name, text + negative, &magnitude, (uint64_t)INT32_MAX + negative, NULL)) {
+        return error_setf(error, "Parameter '%s' expects a number from -2147483648 to 2147483647, not '%s'",
+                          property->name, text);
     }
     *value = negative ? -magnitude : magnitude;
     return true;
