@@ -11,6 +11,7 @@ const struct x86_op *const x86_op_tables[] = {
     x86_ops_sse_imm,
     x86_ops_sse_element,
     x86_ops_xsave,
+    x86_ops_x87,
     x86_ops_x87_control,
     x86_ops_arith,
     x86_ops_move,

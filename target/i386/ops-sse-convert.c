@@ -90,7 +90,10 @@ FROM_GPR(FROM_GPR_STAMP)
     };
 TO_GPR(TO_GPR_STAMP)
 
-/* MMX register or 8 bytes of memory to XMM. The memory form of CVTPI2PD does not enter MMX state. */
+/*
+ * MMX register or 8 bytes of memory to XMM. The memory forms do not enter MMX state; the others
+ * have entered it even if the conversion itself then raises #XM.
+ */
 #define FROM_MMX_HOST(name)                                                                             \
     static inline uint32_t name##_host(uint32_t csr, __m128i d, uint64_t s, __m128i *r)                 \
     {                                                                                                   \
@@ -106,31 +109,24 @@ TO_GPR(TO_GPR_STAMP)
     {                                                                                                   \
         __m128i r;                                                                                      \
         mmx_check(cpu);                                                                                 \
-        VEC_FP_RUN(cpu, name##_host, vec_get(cpu, insn->dst), mmx_get(cpu, insn->src), r);              \
         mmx_enter(cpu);                                                                                 \
+        VEC_FP_RUN(cpu, name##_host, vec_get(cpu, insn->dst), mmx_get(cpu, insn->src), r);              \
         vec_set(cpu, insn->dst, r);                                                                     \
         X86_NEXT(cpu, insn);                                                                            \
     }
 FROM_MMX_HOST(cvtpi2ps)
 FROM_MMX_HOST(cvtpi2pd)
-static void cvtpi2ps_xm(struct x86_cpu *cpu, const struct x86_insn *insn)
-{
-    __m128i r;
-    mmx_check(cpu);
-    uint64_t s = mem_ld64(cpu, x86_linear(cpu, insn));
-    VEC_FP_RUN(cpu, cvtpi2ps_host, vec_get(cpu, insn->dst), s, r);
-    mmx_enter(cpu);
-    vec_set(cpu, insn->dst, r);
-    X86_NEXT(cpu, insn);
-}
-static void cvtpi2pd_xm(struct x86_cpu *cpu, const struct x86_insn *insn)
-{
-    __m128i r;
-    uint64_t s = mem_ld64(cpu, x86_linear(cpu, insn));
-    VEC_FP_RUN(cpu, cvtpi2pd_host, vec_get(cpu, insn->dst), s, r);
-    vec_set(cpu, insn->dst, r);
-    X86_NEXT(cpu, insn);
-}
+#define FROM_MMX_MEMORY(name)                                                                           \
+    static void name##_xm(struct x86_cpu *cpu, const struct x86_insn *insn)                             \
+    {                                                                                                   \
+        __m128i r;                                                                                      \
+        uint64_t s = mem_ld64(cpu, x86_linear(cpu, insn));                                              \
+        VEC_FP_RUN(cpu, name##_host, vec_get(cpu, insn->dst), s, r);                                    \
+        vec_set(cpu, insn->dst, r);                                                                     \
+        X86_NEXT(cpu, insn);                                                                            \
+    }
+FROM_MMX_MEMORY(cvtpi2ps)
+FROM_MMX_MEMORY(cvtpi2pd)
 static const struct vec_form cvtpi2ps_forms[] = { { VF_XP, cvtpi2ps_xp }, { VF_XM, cvtpi2ps_xm }, { VF_END, NULL } };
 static const struct vec_form cvtpi2pd_forms[] = { { VF_XP, cvtpi2pd_xp }, { VF_XM, cvtpi2pd_xm }, { VF_END, NULL } };
 
@@ -154,6 +150,7 @@ static const struct vec_form cvtpi2pd_forms[] = { { VF_XP, cvtpi2pd_xp }, { VF_X
     {                                                                                                   \
         __m128i r;                                                                                      \
         mmx_check(cpu);                                                                                 \
+        mmx_enter(cpu);                                                                                 \
         VEC_FP_RUN(cpu, name##_host, _mm_setzero_si128(), vec_get(cpu, insn->src), r);                  \
         mmx_set(cpu, insn->dst, (uint64_t)_mm_cvtsi128_si64(r));                                        \
         X86_NEXT(cpu, insn);                                                                            \
@@ -163,6 +160,7 @@ static const struct vec_form cvtpi2pd_forms[] = { { VF_XP, cvtpi2pd_xp }, { VF_X
         __m128i r;                                                                                      \
         mmx_check(cpu);                                                                                 \
         __m128i s = load(cpu, insn);                                                                    \
+        mmx_enter(cpu);                                                                                 \
         VEC_FP_RUN(cpu, name##_host, _mm_setzero_si128(), s, r);                                        \
         mmx_set(cpu, insn->dst, (uint64_t)_mm_cvtsi128_si64(r));                                        \
         X86_NEXT(cpu, insn);                                                                            \

@@ -261,18 +261,14 @@ static const struct vec_form movnti_forms[] = { { VF_MG, movnti_32 }, { VF_MG | 
 static const struct vec_form movntq_forms[] = { { VF_MP, movq_mp }, { VF_END, NULL } };
 
 /*
- * MASKMOVDQU, MASKMOVQ: bytes of dst whose byte in src has its sign bit set go to [DS:RDI]. The whole range is probed
- * first where any byte is stored, so that a fault leaves memory as it was; with an empty mask nothing is accessed.
+ * MASKMOVDQU, MASKMOVQ: bytes of dst whose byte in src has its sign bit set go to [DS:RDI]. Whether masked bytes can fault
+ * is the implementation's choice; here, as on AMD's, the whole range is checked.
  */
 static void masked_store(struct x86_cpu *cpu, const struct x86_insn *insn, const uint8_t *data, const uint8_t *mask,
                          unsigned size)
 {
     uint64_t va = x86_linear(cpu, insn);
-    for (unsigned i = 0; i < size; i++) {
-        if (mask[i] & 0x80) {
-            mem_probe(cpu, va + i, 1, true, cpu->mmu_index);
-        }
-    }
+    mem_probe(cpu, va, size, true, cpu->mmu_index);
     for (unsigned i = 0; i < size; i++) {
         if (mask[i] & 0x80) {
             mem_st8(cpu, va + i, data[i]);

@@ -60,6 +60,7 @@ HANDLER(fwait)
 HANDLER(emms)
 {
     mmx_check(cpu);
+    cpu->fpu.top = 0; /* as the host does, beyond what the manuals say */
     cpu->fpu.empty = 0xff;
     X86_NEXT(cpu, insn);
 }

@@ -361,6 +361,7 @@ static void normalize(struct diff_state *state, const struct diff_ignore *ignore
     memset(state->fx + 28, 0, 4);  /* mask of MXCSR */
     memset(state->fx + 416, 0, 96);
     put16(state->fx + 2, get16(state->fx + 2) & ~ignore->x87_status);
+    put32(state->fx + 24, get32(state->fx + 24) & ~ignore->mxcsr);
     for (unsigned i = 0; i < 8; i++) {
         memset(state->fx + 42 + 16 * i, 0, 6);
         if (ignore->x87_registers) {

@@ -32,6 +32,7 @@ struct diff_state {
 struct diff_ignore {
     uint32_t flags;    /* EFLAGS bits that the instruction leaves undefined */
     uint32_t x87_status; /* FSW bits likewise */
+    uint32_t mxcsr;      /* MXCSR bits likewise */
     bool x87_registers; /* contents of ST(i) and tags */
 };
 
