@@ -204,6 +204,9 @@ static const struct vmstate_description vmstate_i440fx = {
     },
 };
 
+/* Accesses that go to PCI and meet no one: no device of ours decodes below 1 MiB. Reads give ones. */
+static const struct memory_region_ops nothing_ops = { .read = NULL };
+
 static bool i440fx_realize(struct pci_device *pci, GError **error)
 {
     struct i440fx *d = (struct i440fx *)pci;
@@ -212,7 +215,7 @@ static bool i440fx_realize(struct pci_device *pci, GError **error)
         hwaddr start = area ? 0xc0000 + (area - 1) * 0x4000 : 0xf0000;
         uint64_t size = area ? 0x4000 : 0x10000;
         struct i440fx_pam *pam = &d->pam[area];
-        memory_region_init_alias(&pam->pci, "pam-pci", &pci_memory, start, size);
+        memory_region_init_io(&pam->pci, &nothing_ops, d, "pam-pci", size);
         memory_region_add(&system_memory, start, &pam->pci, 1);
         memory_region_set_enabled(&pam->pci, false);
         memory_region_init_alias(&pam->rom, "pam-rom", d->ram, start, size);
@@ -220,7 +223,7 @@ static bool i440fx_realize(struct pci_device *pci, GError **error)
         memory_region_set_enabled(&pam->rom, false);
         memory_region_add(&system_memory, start, &pam->rom, 2);
     }
-    memory_region_init_alias(&d->vga_window, "smram-region", &pci_memory, VGA_WINDOW, VGA_WINDOW_SIZE);
+    memory_region_init_io(&d->vga_window, &nothing_ops, d, "smram-region", VGA_WINDOW_SIZE);
     memory_region_add(&system_memory, VGA_WINDOW, &d->vga_window, 1);
     return true;
 }

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The tables of all device types and machine types of this program. */
+#include "hw/acpi/piix4-pm.h"
+#include "hw/char/serial.h"
+#include "hw/core/device.h"
+#include "hw/i386/board.h"
+#include "hw/intc/i8259.h"
+#include "hw/intc/ioapic.h"
+#include "hw/isa/piix3.h"
+#include "hw/misc/pc-ports.h"
+#include "hw/pci-host/i440fx.h"
+#include "hw/rtc/mc146818rtc.h"
+#include "hw/timer/i8254.h"
+#include "pc.h"
+
+static const struct device_type *const types[] = {
+    &debug_exit_type,
+    &i440fx_pcihost_type,
+    &i440fx_type,
+    &i8254_isa_type,
+    &i8259_type,
+    &ioapic_type,
+    &ioport80_type,
+    &mc146818rtc_type,
+    &pcspk_type,
+    &piix3_type,
+    &piix4_pm_type,
+    &pvpanic_type,
+    &serial_isa_type,
+    NULL,
+};
+
+static const struct machine_type *const machines[] = { &pc_machine_type, NULL };
+
+void board_types_register(void)
+{
+    device_types_set(types);
+    machine_types_set(machines);
+}
