@@ -9,6 +9,7 @@
  */
 #include <string.h>
 
+#include "hw/core/irq-registry.h"
 #include "hw/intc/apic.h"
 #include "hw/intc/i8259.h"
 #include "hw/isa/isa.h"
@@ -454,6 +455,7 @@ struct irq *i8259_create(struct irq *intr, GError **error)
 {
     cascade = (struct irq){ .set = cascade_set };
     irq_init_array(pair_inputs, 16, pair_set_input, NULL);
+    irq_inputs_register("i8259", pair_inputs, 16);
     if (!create_one(true, intr, error) || !create_one(false, &cascade, error)) {
         return NULL;
     }

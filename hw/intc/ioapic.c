@@ -10,6 +10,7 @@
  *
  * The stream carries no line levels, only `irr`: for a level pin the line, for an edge pin an edge not yet sent.
  */
+#include "hw/core/irq-registry.h"
 #include "hw/intc/apic.h"
 #include "hw/intc/ioapic.h"
 #include "memory/memory.h"
@@ -260,6 +261,7 @@ static bool ioapic_realize(struct device *dev, GError **error)
     the_ioapic = ioapic;
     apic_eoi_hook = ioapic_eoi;
     irq_init_array(ioapic->inputs, IOAPIC_PINS, ioapic_set_input, ioapic);
+    irq_inputs_register("ioapic", ioapic->inputs, IOAPIC_PINS);
     memory_region_init_io(&ioapic->region, &ioapic_ops, ioapic, "ioapic", IOAPIC_SIZE);
     memory_region_add(&system_memory, IOAPIC_ADDRESS, &ioapic->region, 0);
     ioapic_reset(dev);
