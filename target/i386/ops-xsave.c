@@ -67,7 +67,7 @@ static inline void fxsave_run(struct x86_cpu *cpu, const struct x86_insn *insn, 
     struct fxsave_image image = { .mxcsr = sse ? cpu->mxcsr : 0, .mxcsr_mask = sse ? MXCSR_WRITABLE : 0 };
     unsigned end = sse && !fast_fxsave(cpu) ? xmm_end(cpu) : IMAGE_XMM;
 
-    mem_probe(cpu, va, end, true, cpu->mmu_index);
+    mem_probe(cpu, va, sizeof(image), true, cpu->mmu_index);
     fxsave_put_x87(&cpu->fpu, &image, wide);
     memcpy(image.xmm, cpu->xmm, sizeof(image.xmm));
     image_store(cpu, va, &image, 0, end);
@@ -79,6 +79,7 @@ static inline void fxrstor_run(struct x86_cpu *cpu, const struct x86_insn *insn,
     unsigned end = sse && !fast_fxsave(cpu) ? xmm_end(cpu) : IMAGE_XMM;
     struct fxsave_image image;
 
+    mem_probe(cpu, va, sizeof(image), false, cpu->mmu_index);
     image_load(cpu, va, &image, 0, end);
     if (sse) {
         image_check_mxcsr(cpu, image.mxcsr);
@@ -142,6 +143,7 @@ static inline void xrstor_run(struct x86_cpu *cpu, const struct x86_insn *insn, 
     unsigned end = xmm_end(cpu);
     struct fxsave_image image;
 
+    mem_probe(cpu, va, XSAVE_HEADER + XSAVE_HEADER_BYTES, false, cpu->mmu_index);
     image_load(cpu, va, &image, 0, end);
     /* MXCSR is loaded whenever SSE is asked for, even where XSTATE_BV says that the registers are initial. */
     if (components & XSTATE_SSE) {

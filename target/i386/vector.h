@@ -159,10 +159,10 @@ static inline void vec_set_flags(struct x86_cpu *cpu, uint32_t flags)
 #define HOST_MXCSR 0x1f80u
 extern const uint32_t vec_host_mxcsr;
 
-/* The guest's MXCSR as the host may run under it: nothing unmasked, no flag set yet. */
+/* The guest's MXCSR as the host may run under it: nothing unmasked, no flag set yet, no reserved bit (a stream's). */
 static inline uint32_t vec_csr(const struct x86_cpu *cpu)
 {
-    return (cpu->mxcsr & ~MXCSR_FLAGS) | MXCSR_MASKS;
+    return (cpu->mxcsr & MXCSR_WRITABLE & ~MXCSR_FLAGS) | MXCSR_MASKS;
 }
 static inline bool vec_any_unmasked(const struct x86_cpu *cpu)
 {

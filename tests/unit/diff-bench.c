@@ -209,6 +209,9 @@ static void load_ours(const struct diff_state *in)
     cpu->fpu.top = status >> 11 & 7;
     cpu->fpu.status = status & ~0x3800;
     cpu->fpu.empty = ~in->fx[4];
+    cpu->fpu.opcode = get16(in->fx + 6);
+    memcpy(&cpu->fpu.ip, in->fx + 8, 8);
+    memcpy(&cpu->fpu.dp, in->fx + 16, 8);
     cpu->mxcsr = get32(in->fx + 24);
     for (unsigned i = 0; i < 8; i++) {
         unsigned physical = (cpu->fpu.top + i) & 7;
