@@ -4,6 +4,7 @@
 
 #include "trace/util.h"
 #include "util/iothread.h"
+#include "util/tsan.h"
 
 struct iothread {
     char *id;
@@ -118,6 +119,7 @@ struct sync_call {
 static gboolean sync_call_run(gpointer opaque)
 {
     struct sync_call *call = opaque;
+    tsan_acquire(call);
     call->callback(call->opaque);
     pthread_mutex_lock(&call->lock);
     call->done = true;
@@ -137,6 +139,7 @@ void iothread_run_sync(struct iothread *iothread, void (*callback)(void *opaque)
     GSource *source = g_idle_source_new();
     g_source_set_priority(source, G_PRIORITY_HIGH);
     g_source_set_callback(source, sync_call_run, &call, NULL);
+    tsan_release(&call);
     g_source_attach(source, iothread->context);
     g_source_unref(source);
     pthread_mutex_lock(&call.lock);

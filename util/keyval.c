@@ -153,8 +153,18 @@ static bool append_json(struct keyval *kv, const char *prefix, JsonNode *node, i
     }
 }
 
+/* json-glib recurses without a bound: no option needs this many brackets, nested or not. */
+#define JSON_BRACKETS 512
+
 static bool parse_json(struct keyval *kv, const char *text, GError **error)
 {
+    unsigned brackets = 0;
+    for (const char *p = text; *p; p++) {
+        brackets += *p == '{' || *p == '[';
+    }
+    if (brackets > JSON_BRACKETS) {
+        return error_setf(error, "%s: JSON with more than %d brackets", kv->option, JSON_BRACKETS);
+    }
     g_autoptr(JsonParser) parser = json_parser_new_immutable();
     if (!json_parser_load_from_data(parser, text, -1, error)) {
         g_prefix_error(error, "%s: bad JSON: ", kv->option);

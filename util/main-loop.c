@@ -7,12 +7,19 @@
 #include "util/event-notifier.h"
 #include "util/main-loop.h"
 
-static GMutex big_mutex;
+/*
+ * glib's mutexes are unfair: a vCPU that polls a device would take the lock again and again before a woken waiter runs.
+ * So whoever waits for big_mutex holds the turnstile, and the next one to come waits there.
+ */
+static GMutex turnstile, big_mutex;
 static __thread bool big_held;
 
 static struct event_notifier wakeup_notifier = { .fd = -1 };
-static bool quit_requested;  /* atomic */
-static bool polling;         /* atomic: the loop has taken, or is about to take, its deadline */
+static bool quit_requested; /* atomic */
+static bool polling;        /* atomic: the loop has taken, or is about to take, its deadline */
+
+static GMutex schedule_lock; /* guards schedule; innermost */
+static GQueue schedule = G_QUEUE_INIT;
 
 /* The wall clock may be set while we sleep; so timers on it are looked at this often. */
 #define HOST_CLOCK_POLL_NS NSEC_PER_SEC
@@ -20,7 +27,9 @@ static bool polling;         /* atomic: the loop has taken, or is about to take,
 void big_lock(void)
 {
     g_assert(!big_held);
+    g_mutex_lock(&turnstile);
     g_mutex_lock(&big_mutex);
+    g_mutex_unlock(&turnstile);
     big_held = true;
 }
 
@@ -120,9 +129,36 @@ static gint main_loop_poll(GPollFD *fds, guint count, gint timeout_ms)
     return ready;
 }
 
+struct scheduled {
+    void (*callback)(void *opaque);
+    void *opaque;
+};
+
+static struct scheduled *schedule_pop(void)
+{
+    g_mutex_lock(&schedule_lock);
+    struct scheduled *scheduled = g_queue_pop_head(&schedule);
+    g_mutex_unlock(&schedule_lock);
+    return scheduled;
+}
+
+static guint schedule_length(void)
+{
+    g_mutex_lock(&schedule_lock);
+    guint length = schedule.length;
+    g_mutex_unlock(&schedule_lock);
+    return length;
+}
+
 static gboolean wakeup_seen(int fd, GIOCondition condition, gpointer opaque)
 {
     event_notifier_test_and_clear(&wakeup_notifier);
+    /* What callbacks schedule anew waits for the next round (they have woken us again), so that this one ends. */
+    struct scheduled *scheduled;
+    for (guint left = schedule_length(); left && (scheduled = schedule_pop()); left--) {
+        scheduled->callback(scheduled->opaque);
+        g_free(scheduled);
+    }
     return G_SOURCE_CONTINUE;
 }
 
@@ -140,8 +176,11 @@ void main_loop_init(void)
     GSource *source = g_source_new(&timers_source, sizeof(GSource));
     g_source_attach(source, context);
     g_source_unref(source);
-    main_loop_watch_fd(wakeup_notifier.fd, G_IO_IN, wakeup_seen, NULL);
+    guint wakeup = main_loop_watch_fd(wakeup_notifier.fd, G_IO_IN, wakeup_seen, NULL);
+    /* A scheduled callback may iterate the loop itself and wait for another one. */
+    g_source_set_can_recurse(g_main_context_find_source_by_id(context, wakeup), TRUE);
     big_lock();
+    main_loop_wakeup(); /* for what was scheduled earlier */
 }
 
 void main_loop_iterate(bool block)
@@ -178,23 +217,14 @@ void main_loop_wakeup_for_timer(void)
     }
 }
 
-struct scheduled {
-    void (*callback)(void *opaque);
-    void *opaque;
-};
-
-static gboolean scheduled_run(gpointer opaque)
-{
-    struct scheduled *scheduled = opaque;
-    scheduled->callback(scheduled->opaque);
-    return G_SOURCE_REMOVE;
-}
-
 void main_loop_schedule(void (*callback)(void *opaque), void *opaque)
 {
     struct scheduled *scheduled = g_new(struct scheduled, 1);
     *scheduled = (struct scheduled){ .callback = callback, .opaque = opaque };
-    g_idle_add_full(G_PRIORITY_DEFAULT, scheduled_run, scheduled, g_free);
+    g_mutex_lock(&schedule_lock);
+    g_queue_push_tail(&schedule, scheduled);
+    g_mutex_unlock(&schedule_lock);
+    main_loop_wakeup();
 }
 
 guint main_loop_watch_fd(int fd, GIOCondition condition, main_loop_fd_fn *callback, gpointer opaque)

@@ -226,6 +226,68 @@ static void test_big_lock(void)
     g_thread_join(thread);
 }
 
+static bool hog_stop; /* atomic */
+static int hog_turns; /* big lock */
+static GCond hog_began;
+
+static gpointer hog_lock(gpointer opaque)
+{
+    while (!__atomic_load_n(&hog_stop, __ATOMIC_RELAXED)) {
+        big_lock();
+        hog_turns++;
+        g_cond_signal(&hog_began);
+        for (volatile int i = 0; i < 2000; i++) {
+        }
+        big_unlock();
+    }
+    return NULL;
+}
+
+/* A thread that takes the lock all the time does not keep the main loop from its turns. */
+static void test_big_lock_is_fair(void)
+{
+    GThread *hog = g_thread_new("hog", hog_lock, NULL);
+    while (!hog_turns) {
+        big_lock_wait(&hog_began);
+    }
+    int64_t begin = vm_clock_ns(VM_CLOCK_REALTIME);
+    for (int turn = 0; turn < 200; turn++) {
+        main_loop_wakeup();
+        main_loop_iterate(true);
+    }
+    int64_t spent = vm_clock_ns(VM_CLOCK_REALTIME) - begin;
+    __atomic_store_n(&hog_stop, true, __ATOMIC_RELAXED);
+    big_unlock();
+    g_thread_join(hog);
+    big_lock();
+    g_test_message("%.3f ms a turn", (double)spent / 200e6);
+    g_assert_cmpint(spent, <, 10 * NSEC_PER_SEC);
+}
+
+static int nested_done;
+
+static void nested_second(void *opaque)
+{
+    nested_done++;
+}
+
+static void nested_first(void *opaque)
+{
+    main_loop_schedule(nested_second, NULL);
+    while (!nested_done) {
+        main_loop_iterate(true);
+    }
+    main_loop_quit();
+}
+
+/* What is scheduled from within a scheduled callback runs while that one waits for it. */
+static void test_schedule_nests(void)
+{
+    main_loop_schedule(nested_first, NULL);
+    main_loop_run();
+    g_assert_cmpint(nested_done, ==, 1);
+}
+
 static gboolean pipe_readable(int fd, GIOCondition condition, gpointer opaque)
 {
     char byte;
@@ -290,6 +352,8 @@ int main(int argc, char **argv)
     g_test_add_func("/main-loop/stopped-clock", test_stopped_clock_runs_no_timers);
     g_test_add_func("/main-loop/timer-from-thread", test_timer_armed_by_another_thread);
     g_test_add_func("/main-loop/big-lock", test_big_lock);
+    g_test_add_func("/main-loop/big-lock-is-fair", test_big_lock_is_fair);
+    g_test_add_func("/main-loop/schedule-nests", test_schedule_nests);
     g_test_add_func("/main-loop/watch-fd", test_watch_fd);
     g_test_add_func("/iothread/life", test_iothread);
     return g_test_run();
