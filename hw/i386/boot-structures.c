@@ -11,6 +11,7 @@
 
 #include "boot-structures.h"
 #include "target/i386/cpu.h"
+#include "trace/hw_i386.h"
 #include "util/bytes.h"
 
 /* hvm_start_info; its lists lie behind it in the same blob. */
@@ -154,6 +155,7 @@ void boot_enter(const struct boot *boot, struct x86_cpu *cpu)
 {
     const struct kernel_image *kernel = boot->kernel;
 
+    trace_boot_enter(kernel->entry == KERNEL_ENTRY_PVH ? "PVH" : "64-bit", kernel->entry_address);
     memset(cpu->regs, 0, sizeof(cpu->regs));
     cpu->regs[R_RIP] = kernel->entry_address;
     if (kernel->entry == KERNEL_ENTRY_PVH) {

@@ -13,6 +13,7 @@
 #include "boot-structures.h"
 #include "hw/i386/boot.h"
 #include "memory/memory.h"
+#include "trace/hw_i386.h"
 
 struct boot *boot_new(void)
 {
@@ -156,10 +157,11 @@ void boot_place(struct boot *boot)
 {
     for (unsigned i = 0; i < boot->blobs->len; i++) {
         const struct boot_blob *blob = &g_array_index(boot->blobs, struct boot_blob, i);
+        trace_boot_place(blob->address, blob->size, blob->total_size - blob->size);
         address_space_write(&address_space_memory, blob->address, blob->data, blob->size);
-        if (boot->placed) { /* fresh memory reads as zeros, and stays unpopulated if nobody writes to it */
+        if (boot->used) { /* fresh memory reads as zeros, and stays unpopulated if nobody writes to it */
             place_zeros(blob->address + blob->size, blob->total_size - blob->size);
         }
     }
-    boot->placed = true;
+    boot->used = true;
 }

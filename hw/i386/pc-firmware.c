@@ -6,6 +6,8 @@
  */
 #include "pc.h"
 
+#include <string.h>
+
 #include "accel/vcpu.h"
 #include "hw/acpi/piix4-pm.h"
 #include "hw/acpi/tables.h"
@@ -14,10 +16,20 @@
 #include "hw/misc/pc-ports.h"
 #include "system/runstate.h"
 #include "system/system.h"
+#include "trace/hw_i386.h"
 
 #define PCI_HOLE_END 0xfec00000ull /* the IOAPIC's page */
 #define ELCR_SLAVE_PORT 0x4d1
 #define IOAPIC_ID 0
+
+/* Memory types (SDM 3A table 11-8), and their registers' bits. */
+#define MTRR_UNCACHED 0
+#define MTRR_WRITE_PROTECTED 5
+#define MTRR_WRITE_BACK 6
+#define MTRR_ALL(_type) ((_type) * 0x0101010101010101ull)
+#define MTRR_VALID (1u << 11)
+#define MTRR_ENABLE (1u << 11)
+#define MTRR_FIXED_ENABLE (1u << 10)
 
 /* --- Once, when all devices are there --- */
 
@@ -89,6 +101,26 @@ bool pc_done(struct machine *machine, GError **error)
 
 /* --- At each reset --- */
 
+/* Memory is write-back, what lies below 4 GiB for PCI is not cached; the same on every CPU. */
+static void set_up_mtrrs(struct x86_cpu *cpu, uint64_t below_4g)
+{
+    static const uint64_t fixed[11] = { /* 0..0x9ffff write-back, the VGA window not cached, 0xc0000.. write-protected */
+        MTRR_ALL(MTRR_WRITE_BACK), MTRR_ALL(MTRR_WRITE_BACK), 0, MTRR_ALL(MTRR_WRITE_PROTECTED),
+        MTRR_ALL(MTRR_WRITE_PROTECTED), MTRR_ALL(MTRR_WRITE_PROTECTED), MTRR_ALL(MTRR_WRITE_PROTECTED),
+        MTRR_ALL(MTRR_WRITE_PROTECTED), MTRR_ALL(MTRR_WRITE_PROTECTED), MTRR_ALL(MTRR_WRITE_PROTECTED),
+        MTRR_ALL(MTRR_WRITE_PROTECTED),
+    };
+    uint64_t hole = below_4g <= 0x80000000 ? 0x80000000 : below_4g <= 0xc0000000 ? 0xc0000000 : 0xe0000000;
+    uint32_t sizes[4];
+
+    x86_cpuid(cpu, 0x80000008, 0, sizes);
+    uint64_t physical_mask = (1ull << CLAMP(sizes[0] & 0xff, 32, 52)) - 1;
+    memcpy(cpu->mtrr_fixed, fixed, sizeof(fixed));
+    cpu->mtrr_var[0].base = hole | MTRR_UNCACHED;
+    cpu->mtrr_var[0].mask = (~((4ull << 30) - hole - 1) & physical_mask) | MTRR_VALID;
+    cpu->mtrr_deftype = MTRR_ENABLE | MTRR_FIXED_ENABLE | MTRR_WRITE_BACK;
+}
+
 static void set_up_chipset(struct pc *pc)
 {
     static const uint8_t elcr = 1 << (10 - 8) | 1 << (11 - 8); /* the PIRQs' interrupts are level-triggered */
@@ -106,9 +138,14 @@ void pc_firmware(void *opaque)
     struct pc *pc = opaque;
     bool awaited = pc->machine->incoming && (!pc->started || runstate_get() == RUN_STATE_INMIGRATE);
 
+    trace_pc_firmware(awaited);
     pc->started = true;
     set_up_chipset(pc);
+    VCPU_FOREACH (cpu) {
+        set_up_mtrrs(cpu, pc->below_4g);
+    }
     if (awaited) {
+        pc->boot->used = true; /* by the time of the first reset */
         return;
     }
     if (pc->boot->kernel) {

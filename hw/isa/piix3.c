@@ -194,6 +194,7 @@ static bool piix3_realize(struct pci_device *pci, GError **error)
 {
     struct piix3 *d = (struct piix3 *)pci;
 
+    pci->config[PCI_STATUS + 1] = 0x02; /* medium DEVSEL */
     memory_region_init_io(&d->reset_port, &reset_control_ops, d, "piix3-reset-control", 1);
     memory_region_add(&system_io, RESET_CONTROL_PORT, &d->reset_port, 1); /* over the configuration address port */
     pci_bus_set_irq(pci->bus, piix3_map_irq, piix3_set_irq, d);

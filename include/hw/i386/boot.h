@@ -35,7 +35,7 @@ struct boot_blob {
 struct boot {
     GArray *blobs;               /* struct boot_blob */
     struct kernel_image *kernel; /* NULL: nothing to boot */
-    bool placed;                 /* once: the zeros of fresh memory need not be written */
+    bool used;                   /* memory may hold something already: zeros must be written, too */
 };
 
 struct boot *boot_new(void);
