@@ -13,7 +13,8 @@ static const char *kind_name(const struct memory_region *mr, bool readonly)
 
 static void describe_range(GString *text, int depth, hwaddr first, hwaddr last)
 {
-    g_string_append_printf(text, "%*s%016" G_GINT64_MODIFIER "x-%016" G_GINT64_MODIFIER "x", 2 * depth, "", first, last);
+    g_string_append_printf(text, "%*s%016" G_GINT64_MODIFIER "x-%016" G_GINT64_MODIFIER "x", 2 * depth, "", first,
+                           last);
 }
 
 static void describe_region(GString *text, const struct memory_region *mr, hwaddr base, int depth)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The dirty logs: per block and client a bitmap that any thread marks and the client takes from, word by word, without
- * a lock. A map, once made, lives as long as its block: a writer may have loaded the pointer just before the client
- * was switched off. Its late mark is then lost with the map's content, or is one page too many in a later log.
+ * The dirty logs: per block and client a bitmap that any thread marks and the client takes from, word by word,
+ * without a lock. A map, once made, lives as long as its block: a writer may have loaded the pointer just before the
+ * client was switched off. Its late mark is then lost with the map's content, or is one page too many in a later log.
  */
 
 #include "memory/internal.h"

@@ -24,7 +24,7 @@ static inline unsigned max_access(const struct memory_region_ops *ops)
     return ops->max_access ? ops->max_access : 4;
 }
 
-/* The size of the next call for `left` bytes at `offset`: a power of two, naturally aligned, not above the handler's. */
+/* The size of the next call for `left` bytes at `offset`: a power of two, naturally aligned, at most max_access. */
 static unsigned piece_size(const struct memory_region_ops *ops, hwaddr offset, uint64_t left)
 {
     unsigned size = max_access(ops);
@@ -129,8 +129,31 @@ static const struct flat_range *next_stretch(const struct flat_view *view, hwadd
     return NULL;
 }
 
+/*
+ * A single access is one bus transaction: it goes whole to the device at its first byte, even if another lies over
+ * the bytes behind (the reset register 0xcf9 lies over the configuration address at 0xcf8). NULL: not such a case.
+ */
+static const struct flat_range *whole_mmio(const struct flat_view *view, hwaddr address, uint64_t size,
+                                           hwaddr *offset)
+{
+    if (!size || size > 8 || (size & (size - 1))) {
+        return NULL;
+    }
+    const struct flat_range *range = flat_view_find(view, address);
+    if (!range || range->mr->kind != MEMORY_REGION_IO || range->end - address >= size - 1) {
+        return NULL;
+    }
+    *offset = range->offset + (address - range->start);
+    return *offset + size <= range->mr->size ? range : NULL;
+}
+
 static bool view_read(const struct flat_view *view, hwaddr address, uint8_t *data, uint64_t length)
 {
+    hwaddr whole_offset;
+    const struct flat_range *whole = whole_mmio(view, address, length, &whole_offset);
+    if (whole) {
+        return mmio_read(whole->mr, whole_offset, data, length);
+    }
     bool good = true;
     for (uint64_t stretch; length; address += stretch, data += stretch, length -= stretch) {
         const struct flat_range *range = next_stretch(view, address, length, &stretch);
@@ -149,6 +172,11 @@ static bool view_read(const struct flat_view *view, hwaddr address, uint8_t *dat
 
 static bool view_write(const struct flat_view *view, hwaddr address, const uint8_t *data, uint64_t length)
 {
+    hwaddr whole_offset;
+    const struct flat_range *whole = whole_mmio(view, address, length, &whole_offset);
+    if (whole) {
+        return whole->readonly || mmio_write(whole->mr, whole_offset, data, length);
+    }
     bool good = true;
     for (uint64_t stretch; length; address += stretch, data += stretch, length -= stretch) {
         const struct flat_range *range = next_stretch(view, address, length, &stretch);
@@ -184,38 +212,14 @@ bool address_space_write(struct address_space *as, hwaddr address, const void *d
     return good;
 }
 
-/*
- * A single access is one bus transaction: it goes whole to the device at its first byte, even if another lies over the
- * bytes behind (the reset register 0xcf9 lies over the configuration address at 0xcf8). NULL: not such a case.
- */
-static const struct flat_range *whole_mmio(const struct flat_view *view, hwaddr address, unsigned size, hwaddr *offset)
-{
-    const struct flat_range *range = flat_view_find(view, address);
-    if (!range || range->mr->kind != MEMORY_REGION_IO || range->end - address >= size - 1) {
-        return NULL;
-    }
-    *offset = range->offset + (address - range->start);
-    return *offset + size <= range->mr->size ? range : NULL;
-}
-
 bool flat_view_load(const struct flat_view *view, hwaddr address, unsigned size, uint64_t *value)
 {
-    hwaddr offset;
-    const struct flat_range *whole = whole_mmio(view, address, size, &offset);
     *value = 0;
-    if (whole) {
-        return mmio_read(whole->mr, offset, (uint8_t *)value, size);
-    }
     return view_read(view, address, (uint8_t *)value, size);
 }
 
 bool flat_view_store(const struct flat_view *view, hwaddr address, unsigned size, uint64_t value)
 {
-    hwaddr offset;
-    const struct flat_range *whole = whole_mmio(view, address, size, &offset);
-    if (whole) {
-        return whole->readonly || mmio_write(whole->mr, offset, (const uint8_t *)&value, size);
-    }
     return view_write(view, address, (const uint8_t *)&value, size);
 }
 

@@ -13,7 +13,7 @@ struct window {
     wide start, end; /* inclusive */
 };
 
-/* Deeper than any board nests, so that a loop of aliases (our own mistake) ends in an assertion and not in the stack. */
+/* Deeper than any board nests: a loop of aliases (our own mistake) ends in an assertion and not in the stack. */
 #define RENDER_DEPTH 64
 
 struct render {
@@ -28,8 +28,11 @@ static struct window window_clip(struct window a, struct window b)
 
 static void add_piece(GArray *ranges, const struct memory_region *mr, wide base, bool readonly, wide start, wide end)
 {
-    struct flat_range range = { .start = (hwaddr)start, .end = (hwaddr)end, .mr = (struct memory_region *)mr,
-                                .offset = (hwaddr)(start - base), .readonly = readonly };
+    struct flat_range range = { .start = (hwaddr)start,
+                                .end = (hwaddr)end,
+                                .mr = (struct memory_region *)mr,
+                                .offset = (hwaddr)(start - base),
+                                .readonly = readonly };
     g_array_append_val(ranges, range);
 }
 

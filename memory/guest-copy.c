@@ -3,18 +3,19 @@
 
 #include "memory/guest-copy.h"
 
-/* Copies one piece of 1, 2, 4 or 8 bytes as one access if the guest's side is aligned; false if it is not such a piece. */
-#define COPY_ONE(type)                                                               \
-    do {                                                                             \
-        type value;                                                                  \
-        __atomic_load((const type *)from, &value, __ATOMIC_RELAXED);                 \
-        memcpy(to, &value, sizeof(value));                                           \
+/* Copies one piece of 1, 2, 4 or 8 bytes as one access if the guest's side is aligned; false if it is not such a
+ * piece. */
+#define COPY_ONE(type)                                               \
+    do {                                                             \
+        type value;                                                  \
+        __atomic_load((const type *)from, &value, __ATOMIC_RELAXED); \
+        memcpy(to, &value, sizeof(value));                           \
     } while (0)
-#define STORE_ONE(type)                                                              \
-    do {                                                                             \
-        type value;                                                                  \
-        memcpy(&value, from, sizeof(value));                                         \
-        __atomic_store((type *)to, &value, __ATOMIC_RELAXED);                        \
+#define STORE_ONE(type)                                       \
+    do {                                                      \
+        type value;                                           \
+        memcpy(&value, from, sizeof(value));                  \
+        __atomic_store((type *)to, &value, __ATOMIC_RELAXED); \
     } while (0)
 
 static inline int load_piece(void *to, const void *from, size_t length)
@@ -23,11 +24,20 @@ static inline int load_piece(void *to, const void *from, size_t length)
         return 0;
     }
     switch (length) {
-    case 1: COPY_ONE(uint8_t); return 1;
-    case 2: COPY_ONE(uint16_t); return 1;
-    case 4: COPY_ONE(uint32_t); return 1;
-    case 8: COPY_ONE(uint64_t); return 1;
-    default: return 0;
+    case 1:
+        COPY_ONE(uint8_t);
+        return 1;
+    case 2:
+        COPY_ONE(uint16_t);
+        return 1;
+    case 4:
+        COPY_ONE(uint32_t);
+        return 1;
+    case 8:
+        COPY_ONE(uint64_t);
+        return 1;
+    default:
+        return 0;
     }
 }
 
@@ -37,11 +47,20 @@ static inline int store_piece(void *to, const void *from, size_t length)
         return 0;
     }
     switch (length) {
-    case 1: STORE_ONE(uint8_t); return 1;
-    case 2: STORE_ONE(uint16_t); return 1;
-    case 4: STORE_ONE(uint32_t); return 1;
-    case 8: STORE_ONE(uint64_t); return 1;
-    default: return 0;
+    case 1:
+        STORE_ONE(uint8_t);
+        return 1;
+    case 2:
+        STORE_ONE(uint16_t);
+        return 1;
+    case 4:
+        STORE_ONE(uint32_t);
+        return 1;
+    case 8:
+        STORE_ONE(uint64_t);
+        return 1;
+    default:
+        return 0;
     }
 }
 
@@ -67,7 +86,7 @@ static void copy_to(void *guest, const void *host, size_t length)
 }
 #else
 #define copy_from memcpy
-#define copy_to memcpy
+#define copy_to   memcpy
 #endif
 
 void guest_copy_from(void *host, const void *guest, size_t length)

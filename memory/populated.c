@@ -2,9 +2,9 @@
 /*
  * Which pages of a block were ever populated, asked of the host's page tables without touching the pages.
  *
- * - Anonymous memory: the PAGEMAP_SCAN ioctl (Linux 6.7; Documentation/admin-guide/mm/pagemap.rst) walks the tables and
- *   reports runs of pages by category, stepping over unmapped tables at once. Older kernels: /proc/self/pagemap, eight
- *   bytes per page, bit 63 present, bit 62 swapped.
+ * - Anonymous memory: the PAGEMAP_SCAN ioctl (Linux 6.7; Documentation/admin-guide/mm/pagemap.rst) walks the tables
+ * and reports runs of pages by category, stepping over unmapped tables at once. Older kernels: /proc/self/pagemap,
+ * eight bytes per page, bit 63 present, bit 62 swapped.
  * - Shared files and memfds: SEEK_DATA and SEEK_HOLE, since another process may have populated what we never mapped.
  * - Private mappings of files: both, as own copies are anonymous.
  *
@@ -26,18 +26,19 @@ struct pm_scan {
     uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
     uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
 };
-#define PM_SCAN _IOWR('f', 16, struct pm_scan)
-#define PM_PRESENT (1 << 3)
-#define PM_SWAPPED (1 << 4)
+#define PM_SCAN      _IOWR('f', 16, struct pm_scan)
+#define PM_PRESENT   (1 << 3)
+#define PM_SWAPPED   (1 << 4)
 #define PM_ZERO_PAGE (1 << 5)
-#define PM_REGIONS 512
+#define PM_REGIONS   512
 
 #define PAGEMAP_PRESENT (1ull << 63)
 #define PAGEMAP_SWAPPED (1ull << 62)
 
 bool ram_block_populated_plain;
 
-/* A descriptor of our own page tables: opened again after a fork, since it stays with the address space it was opened in. */
+/* A descriptor of our own page tables: opened again after a fork, since it stays with the address space it was opened
+ * in. */
 static int pagemap_open(void)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards fd and owner; innermost */
@@ -62,9 +63,15 @@ static bool scan_tables(int fd, const uint8_t *host, uint64_t count, unsigned lo
     struct pm_region regions[PM_REGIONS];
     uint64_t base = (uintptr_t)host, end = base + count * GUEST_PAGE_SIZE;
     struct pm_scan scan = {
-        .size = sizeof(scan), .start = base, .end = end, .vec = (uintptr_t)regions, .vec_len = PM_REGIONS,
+        .size = sizeof(scan),
+        .start = base,
+        .end = end,
+        .vec = (uintptr_t)regions,
+        .vec_len = PM_REGIONS,
         /* (present or swapped) and not the zero page, which reading maps and which holds nothing */
-        .category_mask = PM_ZERO_PAGE, .category_inverted = PM_ZERO_PAGE, .category_anyof_mask = PM_PRESENT | PM_SWAPPED,
+        .category_mask = PM_ZERO_PAGE,
+        .category_inverted = PM_ZERO_PAGE,
+        .category_anyof_mask = PM_PRESENT | PM_SWAPPED,
         .return_mask = PM_PRESENT | PM_SWAPPED,
     };
     while (scan.start < end) {
@@ -113,7 +120,8 @@ static bool read_pagemap(int fd, const uint8_t *host, uint64_t count, unsigned l
     return true;
 }
 
-static bool anonymous_populated(const struct ram_block *block, uint64_t first, uint64_t count, unsigned long *populated)
+static bool anonymous_populated(const struct ram_block *block, uint64_t first, uint64_t count,
+                                unsigned long *populated)
 {
     int fd = pagemap_open();
     const uint8_t *host = block->host + first * GUEST_PAGE_SIZE;
@@ -152,6 +160,6 @@ bool ram_block_populated(const struct ram_block *block, uint64_t first, uint64_t
     g_assert(first <= ram_block_pages(block) && count <= ram_block_pages(block) - first);
     bool good = (block->fd < 0 || file_populated(block, first, count, populated)) &&
                 (block->shared || anonymous_populated(block, first, count, populated));
-    return good || error_setf_errno(error, errno, "RAM block '%s': which pages are populated is not known",
-                                    block->idstr);
+    return good ||
+           error_setf_errno(error, errno, "RAM block '%s': which pages are populated is not known", block->idstr);
 }

@@ -14,8 +14,8 @@
 struct ram_block *ram_blocks;
 
 /*
- * Maps `length` bytes at a huge page boundary: reserves that much more, maps over the aligned part, gives the rest back.
- * A guest's 2 MiB pages then coincide with the host's.
+ * Maps `length` bytes at a huge page boundary: reserves that much more, maps over the aligned part, gives the rest
+ * back. A guest's 2 MiB pages then coincide with the host's.
  */
 static void *map_aligned(uint64_t length, int flags, int fd)
 {
@@ -48,7 +48,8 @@ static bool check_arguments(const char *idstr, uint64_t length, GError **error)
         return error_setf(error, "RAM block name '%s' must have 1 to 255 bytes", idstr);
     }
     if (!length || length % GUEST_PAGE_SIZE) {
-        return error_setf(error, "RAM block '%s': size %" G_GUINT64_FORMAT " is not a multiple of 4096", idstr, length);
+        return error_setf(error, "RAM block '%s': size %" G_GUINT64_FORMAT " is not a multiple of 4096", idstr,
+                          length);
     }
     if (ram_block_find(idstr)) {
         return error_setf(error, "RAM block '%s' exists already", idstr);
@@ -168,12 +169,15 @@ struct ram_block *ram_block_from_host(const void *host, uint64_t *offset)
 bool ram_block_discard(struct ram_block *block, uint64_t offset, uint64_t length, GError **error)
 {
     if ((offset | length) % GUEST_PAGE_SIZE || offset > block->max_length || length > block->max_length - offset) {
-        return error_setf(error, "RAM block '%s': cannot discard [0x%" G_GINT64_MODIFIER "x, +0x%" G_GINT64_MODIFIER
-                                 "x): not whole pages of it", block->idstr, offset, length);
+        return error_setf(error,
+                          "RAM block '%s': cannot discard [0x%" G_GINT64_MODIFIER "x, +0x%" G_GINT64_MODIFIER
+                          "x): not whole pages of it",
+                          block->idstr, offset, length);
     }
-    /* A private mapping keeps its own copies besides the file's pages, so both go; shared pages live in the file only. */
-    if (block->fd >= 0 && fallocate(block->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
-                                    (off_t)length) < 0) {
+    /* A private mapping keeps its own copies besides the file's pages, so both go; shared pages live in the file
+     * only. */
+    if (block->fd >= 0 &&
+        fallocate(block->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length) < 0) {
         return error_setf_errno(error, errno, "RAM block '%s': cannot punch a hole into its file", block->idstr);
     }
     if (!block->shared && madvise(block->host + offset, length, MADV_DONTNEED) < 0) {

@@ -42,8 +42,8 @@ void memory_region_init_ram(struct memory_region *mr, struct ram_block *block, c
     mr->block = block;
 }
 
-void memory_region_init_alias(struct memory_region *mr, const char *name, struct memory_region *target,
-                              hwaddr offset, uint64_t size)
+void memory_region_init_alias(struct memory_region *mr, const char *name, struct memory_region *target, hwaddr offset,
+                              uint64_t size)
 {
     region_init(mr, MEMORY_REGION_ALIAS, name, size);
     mr->alias = target;

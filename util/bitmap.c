@@ -20,7 +20,8 @@ unsigned long *bitmap_new(uint64_t bits)
     }
     void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (map == MAP_FAILED) {
-        g_error("cannot reserve a bitmap of %zu bytes", bytes); /* as g_malloc: out of address space ends the process */
+        g_error("cannot reserve a bitmap of %zu bytes",
+                bytes); /* as g_malloc: out of address space ends the process */
     }
     return map;
 }
@@ -125,8 +126,8 @@ void bitmap_set_atomic(unsigned long *map, uint64_t first, uint64_t count)
     FOREACH_WORD (word, first, first + count) {
         unsigned long mask = word_mask(word, first, first + count);
         /*
-         * No shortcut for bits that are set already: a fetch-and-clear may come between a plain look and the write that
-         * the mark stands for, and only the read-modify-write orders the two.
+         * No shortcut for bits that are set already: a fetch-and-clear may come between a plain look and the write
+         * that the mark stands for, and only the read-modify-write orders the two.
          */
         __atomic_fetch_or(&map[word], mask, __ATOMIC_RELEASE);
     }

@@ -13,11 +13,11 @@
 static struct {
     unsigned sequence;
     bool running;
-    int64_t clock_offset;  /* ns */
-    int64_t ticks_offset;  /* TSC */
+    int64_t clock_offset; /* ns */
+    int64_t ticks_offset; /* TSC */
 } virtual_clock;
 
-static int64_t (*source_ns)(void);    /* -icount, qtest; set once before threads start */
+static int64_t (*source_ns)(void); /* -icount, qtest; set once before threads start */
 static uint64_t (*source_ticks)(void);
 
 void (*virtual_timer_notify)(void);

@@ -7,7 +7,7 @@
 #include "util/error.h"
 #include "util/log.h"
 
-G_DEFINE_QUARK(ferry-error-quark, ferry_error)
+G_DEFINE_QUARK(ferry - error - quark, ferry_error)
 
 bool error_report_timestamp;
 bool (*error_report_hook)(const char *text);
@@ -56,8 +56,8 @@ static void report(const char *kind, const char *fmt, va_list args)
         stamp = g_strdup_printf("%s.%06dZ ", seconds, g_date_time_get_microsecond(now));
     }
     const char *program = g_get_prgname();
-    g_autofree char *text = g_strdup_printf("%s%s: %s%s\n", stamp ? stamp : "",
-                                            program ? program : "qemu-system-x86_64", kind, message);
+    g_autofree char *text =
+        g_strdup_printf("%s%s: %s%s\n", stamp ? stamp : "", program ? program : "qemu-system-x86_64", kind, message);
     /* The monitor's user asked for a reply, not for a log line: no program name and no time there. */
     g_autofree char *bare = g_strdup_printf("%s%s\n", kind, message);
     if (!error_report_hook || !error_report_hook(bare)) {

@@ -134,8 +134,9 @@ void iothread_run_sync(struct iothread *iothread, void (*callback)(void *opaque)
         callback(opaque);
         return;
     }
-    struct sync_call call = { .callback = callback, .opaque = opaque, .lock = PTHREAD_MUTEX_INITIALIZER,
-                              .cond = PTHREAD_COND_INITIALIZER };
+    struct sync_call call = {
+        .callback = callback, .opaque = opaque, .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER
+    };
     GSource *source = g_idle_source_new();
     g_source_set_priority(source, G_PRIORITY_HIGH);
     g_source_set_callback(source, sync_call_run, &call, NULL);

@@ -241,7 +241,8 @@ bool keyval_get_size(struct keyval *kv, const char *key, uint64_t *value, char u
     return !text || with_option(kv, parse_size(key, text, value, unit, error), error);
 }
 
-bool keyval_foreach_unread(struct keyval *kv, bool (*each)(const char *key, const char *value, void *opaque, GError **error),
+bool keyval_foreach_unread(struct keyval *kv,
+                           bool (*each)(const char *key, const char *value, void *opaque, GError **error),
                            void *opaque, GError **error)
 {
     for (guint i = 0; i < kv->pairs->len; i++) {

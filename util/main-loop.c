@@ -8,8 +8,8 @@
 #include "util/main-loop.h"
 
 /*
- * glib's mutexes are unfair: a vCPU that polls a device would take the lock again and again before a woken waiter runs.
- * So whoever waits for big_mutex holds the turnstile, and the next one to come waits there.
+ * glib's mutexes are unfair: a vCPU that polls a device would take the lock again and again before a woken waiter
+ * runs. So whoever waits for big_mutex holds the turnstile, and the next one to come waits there.
  */
 static GMutex turnstile, big_mutex;
 static __thread bool big_held;
@@ -105,7 +105,8 @@ static GSourceFuncs timers_source = {
     .dispatch = timers_dispatch,
 };
 
-/* glib's poll, with the big lock dropped and our timers' deadline in nanoseconds. GPollFD is laid out as struct pollfd. */
+/* glib's poll, with the big lock dropped and our timers' deadline in nanoseconds. GPollFD is laid out as struct
+ * pollfd. */
 static gint main_loop_poll(GPollFD *fds, guint count, gint timeout_ms)
 {
     G_STATIC_ASSERT(sizeof(GPollFD) == sizeof(struct pollfd));

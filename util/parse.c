@@ -74,8 +74,10 @@ bool parse_size(const char *name, const char *text, uint64_t *value, char unit, 
     }
     int shift = unit_shift(good && *p ? *p++ : unit ? unit : 'B');
     if (!good || shift < 0 || *p || (fraction > 0 && shift == 0)) {
-        return error_setf(error, "Parameter '%s' expects a size (a number with an optional suffix B, K, M, G, T, P or E), "
-                                 "not '%s'", name, text);
+        return error_setf(error,
+                          "Parameter '%s' expects a size (a number with an optional suffix B, K, M, G, T, P or E), "
+                          "not '%s'",
+                          name, text);
     }
     uint64_t part = (uint64_t)(fraction * (double)(1ull << shift)); /* below one unit */
     if (whole > (UINT64_MAX - part) >> shift) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Timers: one sorted list per clock. Few are pending at a time (a dozen on a pc), so lists beat cleverer structures. */
+/* Timers: one sorted list per clock. A pc has about a dozen pending, so lists beat cleverer structures. */
 #include <glib.h>
 #include <pthread.h>
 
@@ -87,7 +87,8 @@ static unsigned timers_count_expired(enum vm_clock clock, int64_t now)
 bool timers_run(enum vm_clock clock)
 {
     int64_t now = vm_clock_ns(clock);
-    /* A callback that arms itself for the past (a guest can ask for a period of 1 ns) gets its turn in the next call. */
+    /* A callback that arms itself for the past (a guest can ask for a period of 1 ns) gets its turn in the next call.
+     */
     unsigned left = timers_count_expired(clock, now);
     bool ran = false;
     for (; left; left--) {

@@ -14,27 +14,27 @@
 #define REAL(function) ((__typeof__(&function))dlsym(RTLD_NEXT, #function))
 
 /* acquire after the call / release before it */
-#define WRAP(function, type, before, after)                                          \
-    void function(type *object)                                                      \
-    {                                                                                \
-        static __typeof__(&function) real;                                           \
-        __typeof__(&function) call = __atomic_load_n(&real, __ATOMIC_RELAXED);       \
-        if (!call) {                                                                 \
-            call = REAL(function);                                                   \
-            __atomic_store_n(&real, call, __ATOMIC_RELAXED);                         \
-        }                                                                            \
-        before;                                                                      \
-        call(object);                                                                \
-        after;                                                                       \
+#define WRAP(function, type, before, after)                                    \
+    void function(type *object)                                                \
+    {                                                                          \
+        static __typeof__(&function) real;                                     \
+        __typeof__(&function) call = __atomic_load_n(&real, __ATOMIC_RELAXED); \
+        if (!call) {                                                           \
+            call = REAL(function);                                             \
+            __atomic_store_n(&real, call, __ATOMIC_RELAXED);                   \
+        }                                                                      \
+        before;                                                                \
+        call(object);                                                          \
+        after;                                                                 \
     }
-#define WRAP_TRY(function, type)                                                     \
-    gboolean function(type *object)                                                  \
-    {                                                                                \
-        gboolean taken = REAL(function)(object);                                     \
-        if (taken) {                                                                 \
-            tsan_acquire(object);                                                  \
-        }                                                                            \
-        return taken;                                                                \
+#define WRAP_TRY(function, type)                 \
+    gboolean function(type *object)              \
+    {                                            \
+        gboolean taken = REAL(function)(object); \
+        if (taken) {                             \
+            tsan_acquire(object);                \
+        }                                        \
+        return taken;                            \
     }
 #define ACQUIRE tsan_acquire(object)
 #define RELEASE tsan_release(object)

@@ -45,10 +45,9 @@ static void help_property(const struct property *property, void *opaque)
 {
     g_autofree char *usual = property_default_text(property);
     g_autofree char *name = g_strdup_printf("%s=<%s>", property->name, property_kind_name(property->kind));
-    g_autofree char *line = g_strdup_printf("  %-22s - %s%s(default: %s)", name,
-                                            property->description ? property->description : "",
-                                            property->description ? " " : "",
-                                            property->kind == PROPERTY_STRING && !*usual ? "none" : usual);
+    g_autofree char *line = g_strdup_printf(
+        "  %-22s - %s%s(default: %s)", name, property->description ? property->description : "",
+        property->description ? " " : "", property->kind == PROPERTY_STRING && !*usual ? "none" : usual);
     g_ptr_array_add(opaque, g_steal_pointer(&line));
 }
 

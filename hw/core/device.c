@@ -66,8 +66,10 @@ static bool id_well_formed(const char *id)
 bool device_set_id(struct device *dev, const char *id, GError **error)
 {
     if (!id_well_formed(id)) {
-        return error_setf(error, "Parameter 'id' expects an identifier (a letter, then letters, digits, '-', '.', '_'), "
-                                 "not '%s'", id);
+        return error_setf(error,
+                          "Parameter 'id' expects an identifier (a letter, then letters, digits, '-', '.', '_'), "
+                          "not '%s'",
+                          id);
     }
     struct device *other = device_find(id);
     if (other && other != dev) {
@@ -175,8 +177,8 @@ static bool vmstate_connect(struct device *dev, GError **error)
     if (!dev->vmstate_id && bus->device_path) {
         dev->vmstate_id = bus->device_path(dev);
     }
-    g_autofree char *idstr = dev->vmstate_id ? g_strdup_printf("%s/%s", dev->vmstate_id, vmsd->name)
-                                             : g_strdup(vmsd->name);
+    g_autofree char *idstr =
+        dev->vmstate_id ? g_strdup_printf("%s/%s", dev->vmstate_id, vmsd->name) : g_strdup(vmsd->name);
     return vmstate_register(idstr, dev->vmstate_instance, vmsd, vmstate_opaque(dev), error);
 }
 

@@ -37,7 +37,8 @@ char *machine_help(void)
     GString *text = g_string_new("Supported machines are:\n");
     for (const struct machine_type *const *type = types; type && *type; type++) {
         if ((*type)->alias) {
-            g_string_append_printf(text, "%-20s %s (alias of %s)\n", (*type)->alias, (*type)->description, (*type)->name);
+            g_string_append_printf(text, "%-20s %s (alias of %s)\n", (*type)->alias, (*type)->description,
+                                   (*type)->name);
         }
         g_string_append_printf(text, "%-20s %s%s\n", (*type)->name, (*type)->description,
                                (*type)->is_default ? " (default)" : "");

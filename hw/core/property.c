@@ -8,8 +8,8 @@
 #include "util/keyval.h"
 
 #define PCI_DEVFN(slot, fn) ((slot) << 3 | (fn))
-#define PCI_SLOT_MAX 31
-#define PCI_FUNCTION_MAX 7
+#define PCI_SLOT_MAX        31
+#define PCI_FUNCTION_MAX    7
 
 static const char *const on_off_auto_names[] = {
     [ON_OFF_AUTO_AUTO] = "auto", [ON_OFF_AUTO_ON] = "on", [ON_OFF_AUTO_OFF] = "off"
@@ -18,9 +18,9 @@ static const char *const on_off_auto_names[] = {
 const char *property_kind_name(enum property_kind kind)
 {
     static const char *const names[] = {
-        [PROPERTY_BOOL] = "bool",     [PROPERTY_UINT8] = "uint8",   [PROPERTY_UINT16] = "uint16",
-        [PROPERTY_UINT32] = "uint32", [PROPERTY_UINT64] = "uint64", [PROPERTY_INT32] = "int32",
-        [PROPERTY_SIZE] = "size",     [PROPERTY_STRING] = "str",    [PROPERTY_ON_OFF_AUTO] = "OnOffAuto",
+        [PROPERTY_BOOL] = "bool",       [PROPERTY_UINT8] = "uint8",   [PROPERTY_UINT16] = "uint16",
+        [PROPERTY_UINT32] = "uint32",   [PROPERTY_UINT64] = "uint64", [PROPERTY_INT32] = "int32",
+        [PROPERTY_SIZE] = "size",       [PROPERTY_STRING] = "str",    [PROPERTY_ON_OFF_AUTO] = "OnOffAuto",
         [PROPERTY_PCI_DEVFN] = "int32",
     };
     return names[kind];
@@ -64,16 +64,23 @@ static void *property_field(struct device *dev, const struct property *property)
 static size_t property_size(enum property_kind kind)
 {
     switch (kind) {
-    case PROPERTY_BOOL: return sizeof(bool);
-    case PROPERTY_UINT8: return 1;
-    case PROPERTY_UINT16: return 2;
+    case PROPERTY_BOOL:
+        return sizeof(bool);
+    case PROPERTY_UINT8:
+        return 1;
+    case PROPERTY_UINT16:
+        return 2;
     case PROPERTY_UINT32:
     case PROPERTY_INT32:
-    case PROPERTY_PCI_DEVFN: return 4;
-    case PROPERTY_ON_OFF_AUTO: return sizeof(int);
+    case PROPERTY_PCI_DEVFN:
+        return 4;
+    case PROPERTY_ON_OFF_AUTO:
+        return sizeof(int);
     case PROPERTY_UINT64:
-    case PROPERTY_SIZE: return 8;
-    case PROPERTY_STRING: return sizeof(char *);
+    case PROPERTY_SIZE:
+        return 8;
+    case PROPERTY_STRING:
+        return sizeof(char *);
     }
     g_assert_not_reached();
 }
@@ -161,7 +168,8 @@ static bool parse_devfn(const struct property *property, const char *text, uint6
         function = g_ascii_strtoull(end + 1, &end, 16);
     }
     if (slot > PCI_SLOT_MAX || function > PCI_FUNCTION_MAX || *end) {
-        return error_setf(error, "Parameter '%s' expects a PCI address slot[.function] (0 to 1f, 0 to 7, in hex), not '%s'",
+        return error_setf(error,
+                          "Parameter '%s' expects a PCI address slot[.function] (0 to 1f, 0 to 7, in hex), not '%s'",
                           property->name, text);
     }
     *value = PCI_DEVFN(slot, function);

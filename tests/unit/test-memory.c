@@ -309,6 +309,31 @@ static void test_access_sizes(void)
     probe_cleanup(&c);
 }
 
+/* As 0xcf8 with the reset register over its second byte: a double word is the lower device's, a byte is the upper's. */
+static void test_overlay(void)
+{
+    static const struct memory_region_ops ops = { .read = probe_read, .write = probe_write };
+    static const struct memory_region_ops byte_ops = { .read = probe_read, .write = probe_write, .max_access = 1 };
+    struct probe under, over;
+    uint32_t value;
+    probe_init(&under, &ops);
+    probe_init(&over, &byte_ops);
+    memory_region_add(&system_io, 0xcf8, &under.mr, 0);
+    over.mr.size = 1;
+    memory_region_add(&system_io, 0xcf9, &over.mr, 1);
+    g_assert_true(flat_view_store(address_space_io.view, 0xcf8, 4, 0x80001234));
+    value = 0x11223344;
+    g_assert_true(address_space_write(&address_space_io, 0xcf8, &value, 4));
+    probe_expect(&under, "w4@0=80001234 w4@0=11223344 ");
+    probe_expect(&over, "");
+    g_assert_true(flat_view_store(address_space_io.view, 0xcf9, 1, 6));
+    g_assert_true(flat_view_store(address_space_io.view, 0xcfa, 2, 7));
+    probe_expect(&over, "w1@0=6 ");
+    probe_expect(&under, "w2@2=7 ");
+    probe_cleanup(&over);
+    probe_cleanup(&under);
+}
+
 static gpointer read_unlocked(gpointer opaque)
 {
     uint8_t byte;
@@ -493,6 +518,7 @@ int main(int argc, char **argv)
     g_test_add_func("/memory/random-trees", test_random_trees);
     g_test_add_func("/memory/edges", test_edges);
     g_test_add_func("/memory/access-sizes", test_access_sizes);
+    g_test_add_func("/memory/overlay", test_overlay);
     g_test_add_func("/memory/big-lock", test_big_lock);
     g_test_add_func("/memory/nested-mmio", test_nested_mmio_ends);
     g_test_add_func("/memory/ram-access", test_ram_access);
