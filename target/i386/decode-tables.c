@@ -16,5 +16,12 @@ const struct x86_op *const x86_op_tables[] = {
     x86_ops_arith,
     x86_ops_move,
     x86_ops_flags,
+    x86_ops_branch,
+    x86_ops_stack,
+    x86_ops_shift,
+    x86_ops_multiply,
+    x86_ops_atomic,
+    x86_ops_bit,
+    x86_ops_string,
     NULL,
 };

@@ -241,8 +241,84 @@ static void check_spec(gconstpointer data)
     g_assert_cmpuint(tried, >, 0);
 }
 
+/* Dividends that mostly do not overflow. */
+static void prepare_divide(struct diff_state *state, unsigned size)
+{
+    uint64_t kind = pick(4);
+    if (kind && size) {
+        state->regs[R_RDX] = kind == 1 ? 0 : kind == 2 ? pick(16) : (uint64_t)((int64_t)state->regs[R_RAX] >> 63);
+    } else if (kind) {
+        state->regs[R_RAX] = pick(1000);
+    }
+}
+
+/* rAX often what is there. */
+static void prepare_compare(struct diff_state *state, unsigned size)
+{
+    for (unsigned i = 0; i < 16; i += 1 + pick(3)) {
+        if (i != R_RSP) {
+            state->regs[i] = state->regs[R_RAX];
+        }
+    }
+    if (pick(2)) {
+        for (unsigned i = 0; i < DIFF_DATA_SIZE; i += 8) {
+            memcpy(diff_memory() + i, &state->regs[R_RAX], 8);
+        }
+        diff_memory_sync();
+    }
+}
+
+static void prepare_compare_wide(struct diff_state *state, unsigned size)
+{
+    if (pick(2)) {
+        memset(diff_memory(), 0, DIFF_DATA_SIZE);
+        diff_memory_sync();
+        state->regs[R_RAX] = state->regs[R_RDX] = 0;
+    }
+}
+
+static void prepare_small(struct diff_state *state, unsigned size)
+{
+    for (unsigned i = 0; i < 16; i++) {
+        if (i != R_RSP) {
+            state->regs[i] = (int64_t)(diff_random_word() << 52) >> 52;
+        }
+    }
+}
+
+static void prepare_frame(struct diff_state *state, unsigned size)
+{
+    state->regs[R_RBP] = diff_random_address(8);
+}
+
+/*
+ * A branch target that the host may go to: INT3s in the code page, nothing mapped, or not canonical. Anything else might
+ * be this program.
+ */
+static uint64_t random_target(void)
+{
+    unsigned kind = pick(3);
+    return kind == 0 ? DIFF_CODE + 0x100 + pick(0x400) : kind == 1 ? 0x30000000 + pick(0x10000000)
+                                                                  : diff_random_word() | 0x0001000000000000;
+}
+
+static void prepare_branch(struct diff_state *state, unsigned size)
+{
+    for (unsigned i = 0; i < DIFF_DATA_SIZE; i += 8) {
+        uint64_t target = random_target();
+        memcpy(diff_memory() + i, &target, 8);
+    }
+    diff_memory_sync();
+    for (unsigned i = 0; i < 16; i++) {
+        if (i != R_RSP) {
+            state->regs[i] = random_target();
+        }
+    }
+}
+
 #define ALL 15
 #define WIDE 14
+#define SHIFT_FORMS "r,1 r,b r,c m,1 m,b m,c"
 #define ALU_FORMS "r,r r,m m,r r,i m,i"
 static const struct spec specs[] = {
     { ZYDIS_MNEMONIC_ADD, ALU_FORMS, ALL, true },
@@ -281,6 +357,51 @@ static const struct spec specs[] = {
     { ZYDIS_MNEMONIC_STD, "", 1 },
     { ZYDIS_MNEMONIC_LAHF, "", 1 },
     { ZYDIS_MNEMONIC_SAHF, "", 1 },
+    { ZYDIS_MNEMONIC_SHL, SHIFT_FORMS, ALL, false, U_SHIFT },
+    { ZYDIS_MNEMONIC_SHR, SHIFT_FORMS, ALL, false, U_SHIFT },
+    { ZYDIS_MNEMONIC_SAR, SHIFT_FORMS, ALL, false, U_SHIFT },
+    { ZYDIS_MNEMONIC_ROL, SHIFT_FORMS, ALL, false, U_ROTATE },
+    { ZYDIS_MNEMONIC_ROR, SHIFT_FORMS, ALL, false, U_ROTATE },
+    { ZYDIS_MNEMONIC_RCL, SHIFT_FORMS, ALL, false, U_ROTATE },
+    { ZYDIS_MNEMONIC_RCR, SHIFT_FORMS, ALL, false, U_ROTATE },
+    { ZYDIS_MNEMONIC_SHLD, "r,r,b m,r,b r,r,c m,r,c", WIDE, false, U_DOUBLE_SHIFT },
+    { ZYDIS_MNEMONIC_SHRD, "r,r,b m,r,b r,r,c m,r,c", WIDE, false, U_DOUBLE_SHIFT },
+    { ZYDIS_MNEMONIC_SHLX, "r,r,r r,m,r", 12 },
+    { ZYDIS_MNEMONIC_SHRX, "r,r,r r,m,r", 12 },
+    { ZYDIS_MNEMONIC_SARX, "r,r,r r,m,r", 12 },
+    { ZYDIS_MNEMONIC_RORX, "r,r,b r,m,b", 12 },
+    { ZYDIS_MNEMONIC_MUL, "r m", ALL, false, U_MUL },
+    { ZYDIS_MNEMONIC_IMUL, "r m", ALL, false, U_MUL },
+    { ZYDIS_MNEMONIC_IMUL, "r,r r,m r,r,i r,m,i", WIDE, false, U_MUL },
+    { ZYDIS_MNEMONIC_MULX, "r,r,r r,r,m", 12 },
+    { ZYDIS_MNEMONIC_DIV, "r m", ALL, false, U_ALL, prepare_divide },
+    { ZYDIS_MNEMONIC_IDIV, "r m", ALL, false, U_ALL, prepare_divide },
+    { ZYDIS_MNEMONIC_XCHG, "r,r m,r", ALL, true },
+    { ZYDIS_MNEMONIC_XADD, "r,r m,r", ALL, true },
+    { ZYDIS_MNEMONIC_CMPXCHG, "r,r m,r", ALL, true, DEFINED, prepare_compare },
+    { ZYDIS_MNEMONIC_CMPXCHG8B, "m3", 4, true, DEFINED, prepare_compare_wide },
+    { ZYDIS_MNEMONIC_CMPXCHG16B, "m4", 8, true, DEFINED, prepare_compare_wide },
+    { ZYDIS_MNEMONIC_BT, "r,r r,b m,b", WIDE, true, U_BIT },
+    { ZYDIS_MNEMONIC_BTS, "r,r r,b m,b", WIDE, true, U_BIT },
+    { ZYDIS_MNEMONIC_BTR, "r,r r,b m,b", WIDE, true, U_BIT },
+    { ZYDIS_MNEMONIC_BTC, "r,r r,b m,b", WIDE, true, U_BIT },
+    { ZYDIS_MNEMONIC_BT, "m,r", WIDE, true, U_BIT, prepare_small },
+    { ZYDIS_MNEMONIC_BTS, "m,r", WIDE, true, U_BIT, prepare_small },
+    { ZYDIS_MNEMONIC_BTR, "m,r", WIDE, true, U_BIT, prepare_small },
+    { ZYDIS_MNEMONIC_BTC, "m,r", WIDE, true, U_BIT, prepare_small },
+    { ZYDIS_MNEMONIC_BSF, "r,r r,m", WIDE, false, U_SCAN },
+    { ZYDIS_MNEMONIC_BSR, "r,r r,m", WIDE, false, U_SCAN },
+    { ZYDIS_MNEMONIC_POPCNT, "r,r r,m", WIDE },
+    { ZYDIS_MNEMONIC_LZCNT, "r,r r,m", WIDE, false, U_COUNT },
+    { ZYDIS_MNEMONIC_TZCNT, "r,r r,m", WIDE, false, U_COUNT },
+    { ZYDIS_MNEMONIC_PUSH, "r m i", 10 },
+    { ZYDIS_MNEMONIC_POP, "r m", 10 },
+    { ZYDIS_MNEMONIC_PUSHF, "", 2 },
+    { ZYDIS_MNEMONIC_PUSHFQ, "", 8 },
+    { ZYDIS_MNEMONIC_LEAVE, "", 10, false, DEFINED, prepare_frame },
+    { ZYDIS_MNEMONIC_JMP, "r m", 8, false, DEFINED, prepare_branch },
+    { ZYDIS_MNEMONIC_CALL, "r m", 8, false, DEFINED, prepare_branch },
+    { ZYDIS_MNEMONIC_RET, " b1", 8, false, DEFINED, prepare_branch },
 };
 
 static const ZydisMnemonic cmovs[] = {
@@ -335,6 +456,67 @@ static void test_lazy_flags(void)
     }
 }
 
+/* Encodings that the table has no words for, and branches, whose targets are in or beyond the code page. */
+static void test_fixed(void)
+{
+    static const char *const cases[] = {
+        "7010", "7110", "7210", "7310", "7410", "7510", "7610", "7710", "7810", "7910", "7a10", "7b10", "7c10", "7d10",
+        "7e10", "7f10", "0f80f0ffff7f", "0f8540000000", "eb20", "e920010000", "e8fc010000", "e2f0", "e1f0", "e0f0",
+        "e3f0", "67e310", "67e2f0", "9d", "669d", "c8100000", "c8200001", "66c8100000", "50515253",
+        "5958", "54", "5c", "ff3424", "8f0424", "8f442408", "d7", "0fc8", "660fc8", "488d0500000000", "0f18060f0d08",
+        "0f1f440000", "f390", "6690", "0faee8", "0faef0", "0faef8", "f00fa3c1", "f089c8", "0f0b", "65488b042500000000",
+        "65488904250800000000", "06", "27", "cd80", "f4", "fa", "0f30", "ec", "e440", "6c", "f36d", "cf", "0fa1",
+        "48a11000012000000000", "48a31000012000000000", "66678b00", "0fb90b", "0fff00", "f00f1f00", "2e4889c8",
+    };
+    struct diff_ignore ignore = { 0 };
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        diff_check_hex(cases[i], 100, &ignore);
+    }
+}
+
+/* String instructions: places (overlapping too), lengths, direction, faults on the way. */
+static void check_string(const char *hex, unsigned rounds)
+{
+    uint8_t bytes[16];
+    unsigned length = strlen(hex) / 2;
+    for (unsigned i = 0; i < length; i++) {
+        bytes[i] = g_ascii_xdigit_value(hex[2 * i]) << 4 | g_ascii_xdigit_value(hex[2 * i + 1]);
+    }
+    for (unsigned i = 0; i < rounds; i++) {
+        struct diff_state state;
+        diff_state_randomize(&state);
+        state.regs[R_RCX] = pick(8) == 0 ? 0 : pick(2) ? pick(20) : pick(3000);
+        state.regs[R_RSI] = diff_random_address(8);
+        state.regs[R_RDI] = pick(2) ? diff_random_address(8) : state.regs[R_RSI] + pick(64) - 32;
+        if (pick(3) == 0) {
+            state.rflags |= EFLAGS_DF;
+        }
+        if (pick(4) == 0) { /* long equal stretches, for CMPS and SCAS */
+            memset(diff_memory(), 0x20, DIFF_DATA_SIZE);
+            diff_memory()[pick(DIFF_DATA_SIZE)] = 1;
+            diff_memory_sync();
+            state.regs[R_RAX] = pick(2) ? 0x2020202020202020 : 1;
+        }
+        if (!diff_check(bytes, length, &state, NULL, NULL)) {
+            return;
+        }
+    }
+    diff_memory_randomize();
+}
+
+static void test_strings(void)
+{
+    static const char *const cases[] = {
+        "a4", "66a5", "a5", "48a5", "f3a4", "f366a5", "f3a5", "f348a5", "f2a4", "aa", "66ab", "ab", "48ab", "f3aa",
+        "f366ab", "f3ab", "f348ab", "ac", "66ad", "ad", "48ad", "f3ac", "f366ad", "f348ad", "a6", "66a7", "a7", "48a7",
+        "f3a6", "f2a6", "f366a7", "f2a7", "f348a7", "ae", "66af", "af", "48af", "f3ae", "f2ae", "f366af", "f2af",
+        "f348af", "67a4", "67f3a4", "67f348ab", "65a4", "65ac",
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        check_string(cases[i], 300);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -345,5 +527,7 @@ int main(int argc, char **argv)
     }
     g_test_add_func("/integer/conditions", test_conditions);
     g_test_add_func("/integer/lazy-flags", test_lazy_flags);
+    g_test_add_func("/integer/fixed", test_fixed);
+    g_test_add_func("/integer/strings", test_strings);
     return g_test_run();
 }
