@@ -104,6 +104,15 @@ static bool initrd_prepare(struct boot *boot, const struct boot_request *request
     return true;
 }
 
+/* Length without the zeros at the end: Linux's .bss is in its file, and need not be populated before it is used. */
+static uint64_t without_zeros(const uint8_t *data, uint64_t length)
+{
+    while (length > 0 && data[length - 1] == 0) {
+        length--;
+    }
+    return length;
+}
+
 static bool kernel_prepare(struct boot *boot, const struct boot_request *request, GError **error)
 {
     boot->kernel = kernel_image_load(request->kernel, error);
@@ -122,8 +131,8 @@ static bool kernel_prepare(struct boot *boot, const struct boot_request *request
     }
     for (unsigned i = 0; i < boot->kernel->segment_count; i++) {
         const struct kernel_segment *s = &boot->kernel->segments[i];
-        struct boot_blob blob = { .address = s->address, .data = s->data, .size = s->file_size,
-                                  .total_size = s->memory_size };
+        struct boot_blob blob = { .address = s->address, .data = s->data, .total_size = s->memory_size,
+                                  .size = without_zeros(s->data, s->file_size) };
         g_array_append_val(boot->blobs, blob);
     }
     return true;
