@@ -146,6 +146,34 @@ static void test_numbers(void)
     keyval_free(kv);
 }
 
+/* Whatever is typed: a keyval or an error, and never both or neither. */
+static void test_garbage(void)
+{
+    static const char alphabet[] = ",,==nooff?{}[]\":0x1.KMaé\\ \t-";
+    for (int round = 0; round < 50000; round++) {
+        char text[24];
+        int length = g_random_int_range(0, sizeof(text));
+        for (int i = 0; i < length; i++) {
+            text[i] = alphabet[g_random_int_range(0, sizeof(alphabet) - 1)];
+        }
+        text[length] = '\0';
+        if (round % 4 == 0) {
+            text[0] = length ? '{' : '\0';
+        }
+        g_autoptr(GError) error = NULL;
+        struct keyval *kv = keyval_parse("-test", text, round % 2 ? "first" : NULL, &error);
+        g_assert_true(!kv == !!error);
+        if (kv) {
+            uint64_t value = 42;
+            g_assert_true(keyval_get_size(kv, "first", &value, 'M', NULL) || value == 42);
+            g_autoptr(GString) all = g_string_new(NULL);
+            g_assert_true(keyval_foreach_unread(kv, collect, all, NULL));
+            g_assert_true(keyval_check_unread(kv, NULL));
+        }
+        keyval_free(kv);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -154,5 +182,6 @@ int main(int argc, char **argv)
     g_test_add_func("/keyval/refused", test_refused);
     g_test_add_func("/keyval/unread", test_unread);
     g_test_add_func("/keyval/numbers", test_numbers);
+    g_test_add_func("/keyval/garbage", test_garbage);
     return g_test_run();
 }
