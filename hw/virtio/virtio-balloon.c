@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The memory balloon (VIRTIO 1.2, 5.5): configuration, inflate, deflate, free page reporting; statistics are in
+ * virtio-balloon-stats.c and free page hints in virtio-balloon-hint.c.
+ *
+ *   inflate, deflate   the driver sends arrays of 32-bit page numbers (4 KiB pages, whatever the guest's own size);
+ *                      inflated pages go back to the host, deflated ones come back on their own when they are touched
+ *   reporting          writable buffers that are free memory: the host takes them, the guest may use them again as soon
+ *                      as the buffer is returned
+ *
+ * A discarded page reads as zero from then on: that is a write as far as migration and decoded code are concerned, and
+ * is marked as one. Work per call is bounded; a long chain is worked off in several. Left out: MUST_TELL_HOST (nothing
+ * here needs to be told before the guest uses a page).
+ */
+#include <string.h>
+
+#include "hw/core/machine.h"
+#include "hw/virtio/virtio-balloon.h"
+#include "migration/vmstate.h"
+#include "qapi/qapi-events.h"
+#include "trace/hw_virtio.h"
+
+#define PFNS_PER_BATCH     1024
+#define ELEMENTS_PER_BATCH 64
+#define BYTES_PER_BATCH    (256ull << 20) /* of guest memory discarded or hinted */
+#define BYTES_PER_DISCARD  (64ull << 10)  /* what a system call counts for at least */
+
+/* ---- Queues ---- */
+
+static bool has_queue(const struct virtio_balloon *b, enum balloon_queue role)
+{
+    static const uint8_t feature[BALLOON_QUEUES] = {
+        [BALLOON_STATISTICS] = VIRTIO_BALLOON_F_STATS_VQ,
+        [BALLOON_HINT] = VIRTIO_BALLOON_F_FREE_PAGE_HINT,
+        [BALLOON_REPORT] = VIRTIO_BALLOON_F_REPORTING,
+    };
+
+    return role <= BALLOON_DEFLATE || virtio_has_feature(&b->vdev, feature[role]);
+}
+
+enum balloon_queue balloon_queue_role(const struct virtio_balloon *b, unsigned index)
+{
+    for (unsigned role = 0; role < BALLOON_QUEUES; role++) {
+        if (has_queue(b, role) && index-- == 0) {
+            return role;
+        }
+    }
+    return BALLOON_QUEUES;
+}
+
+struct virtqueue *balloon_queue_find(struct virtio_balloon *b, enum balloon_queue role)
+{
+    unsigned index = 0;
+
+    for (unsigned before = 0; before < role; before++) {
+        index += has_queue(b, before);
+    }
+    return has_queue(b, role) ? virtio_queue(&b->vdev, index) : NULL;
+}
+
+bool balloon_cursor_next(struct balloon_cursor *cursor, struct virtqueue *vq)
+{
+    if (!cursor->held) {
+        cursor->held = virtqueue_pop(vq, &cursor->element);
+        cursor->offset = 0;
+    }
+    return cursor->held;
+}
+
+void balloon_cursor_finish(struct balloon_cursor *cursor, struct virtqueue *vq)
+{
+    cursor->held = false;
+    virtqueue_push(vq, cursor->element.head, 0);
+}
+
+/* ---- Giving memory to the host ---- */
+
+/* Discards [gpa, gpa + length) as far as it is RAM; whole pages. */
+static void discard_range(const struct flat_view *view, hwaddr gpa, uint64_t length, enum absent_reason reason)
+{
+    while (length) {
+        uint64_t n = length, offset;
+        struct ram_block *block;
+        g_autoptr(GError) error = NULL;
+
+        if (!memory_translate(view, gpa, &n, true, &block, &offset)) {
+            guest_error("virtio-balloon: page 0x%" G_GINT64_MODIFIER "x is not RAM", gpa);
+            n = MIN(length, GUEST_PAGE_SIZE);
+        } else if ((offset | n) % GUEST_PAGE_SIZE) {
+            guest_error("virtio-balloon: 0x%" G_GINT64_MODIFIER "x is not whole pages", gpa);
+        } else if (!ram_block_discard(block, offset, n, &error)) {
+            guest_error("%s", error->message); /* huge pages, say: the page stays, nothing else is lost */
+        } else {
+            ram_block_mark_dirty(block, offset, n);
+            free_page_absent(block, offset, n, reason);
+        }
+        gpa += n;
+        length -= n;
+    }
+}
+
+static int compare_u32(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* Page numbers come in any order; neighbours are discarded in one go. */
+static void handle_pfns(uint32_t *pfns, unsigned count, bool inflate, uint64_t *budget)
+{
+    struct flat_view *view = flat_view_get(&address_space_memory);
+
+    qsort(pfns, count, sizeof(*pfns), compare_u32);
+    for (unsigned i = 0, run; i < count; i += run) {
+        hwaddr gpa = (hwaddr)pfns[i] << VIRTIO_BALLOON_PFN_SHIFT;
+        uint64_t length;
+
+        for (run = 1; i + run < count && pfns[i + run] - pfns[i + run - 1] <= 1; run++) {
+            /* a neighbour, or the same once more */
+        }
+        length = ((uint64_t)pfns[i + run - 1] - pfns[i] + 1) << VIRTIO_BALLOON_PFN_SHIFT;
+        if (inflate) {
+            trace_virtio_balloon_inflate(gpa, length);
+            discard_range(view, gpa, length, ABSENT_INFLATED);
+            *budget -= MIN(*budget, MAX(length, BYTES_PER_DISCARD));
+        } else {
+            trace_virtio_balloon_deflate(gpa, length);
+        }
+    }
+    flat_view_put(view);
+}
+
+static bool handle_inflate_deflate(struct virtio_balloon *b, struct virtqueue *vq, enum balloon_queue role,
+                                   uint64_t *budget)
+{
+    struct balloon_cursor *cursor = &b->cursors[role];
+    uint32_t pfns[PFNS_PER_BATCH];
+    bool more = balloon_cursor_next(cursor, vq);
+
+    if (more) {
+        size_t n = virtqueue_element_read(&cursor->element, cursor->offset, pfns, sizeof(pfns));
+
+        cursor->offset += n;
+        handle_pfns(pfns, n / sizeof(*pfns), role == BALLOON_INFLATE, budget);
+        if (n < sizeof(pfns) || cursor->offset >= cursor->element.out_length) {
+            balloon_cursor_finish(cursor, vq);
+            virtqueue_notify(vq);
+        }
+    }
+    return more;
+}
+
+/* A page that must read as the guest's poison may not become one of zeros. */
+static bool may_discard_reported(const struct virtio_balloon *b)
+{
+    return !virtio_has_feature(&b->vdev, VIRTIO_BALLOON_F_PAGE_POISON) || b->poison_val == 0;
+}
+
+/* Whole pages within one writable segment, from `skip` bytes on, at most `limit`; returns the bytes dealt with. */
+static uint64_t handle_reported_segment(struct virtio_balloon *b, const struct virtio_segment *segment, uint64_t skip,
+                                        uint64_t limit)
+{
+    uint64_t length = MIN(segment->length - skip, limit);
+    hwaddr start = (segment->gpa + skip + GUEST_PAGE_SIZE - 1) & ~(GUEST_PAGE_SIZE - 1);
+    hwaddr end = (segment->gpa + skip + length) & ~(GUEST_PAGE_SIZE - 1);
+
+    trace_virtio_balloon_report(segment->gpa + skip, length);
+    if (start < end && may_discard_reported(b)) {
+        struct flat_view *view = flat_view_get(&address_space_memory);
+
+        discard_range(view, start, end - start, ABSENT_REPORTED);
+        flat_view_put(view);
+    }
+    return length;
+}
+
+static bool handle_report(struct virtio_balloon *b, struct virtqueue *vq, uint64_t *budget)
+{
+    struct balloon_cursor *cursor = &b->cursors[BALLOON_REPORT];
+    const struct virtio_segment *segments;
+    uint64_t before = 0;
+
+    if (!balloon_cursor_next(cursor, vq)) {
+        return false;
+    }
+    segments = cursor->element.segments + cursor->element.out_count;
+    for (unsigned i = 0; i < cursor->element.in_count && *budget; i++) {
+        if (cursor->offset < before + segments[i].length) {
+            uint64_t n = handle_reported_segment(b, &segments[i], cursor->offset - before, *budget);
+
+            cursor->offset += n;
+            *budget -= MIN(*budget, MAX(n, BYTES_PER_DISCARD));
+        }
+        before += segments[i].length;
+    }
+    if (cursor->offset >= cursor->element.in_length) {
+        balloon_cursor_finish(cursor, vq);
+        virtqueue_notify(vq);
+    }
+    return true;
+}
+
+/* One step: at most one chain or one batch of it; true: there was something. */
+static bool handle_step(struct virtio_balloon *b, struct virtqueue *vq, uint64_t *budget)
+{
+    enum balloon_queue role = balloon_queue_role(b, vq->index);
+
+    switch (role) {
+    case BALLOON_INFLATE:
+    case BALLOON_DEFLATE: return handle_inflate_deflate(b, vq, role, budget);
+    case BALLOON_STATISTICS: return balloon_stats_handle(b, vq);
+    case BALLOON_HINT: return balloon_hint_handle(b, vq, budget);
+    case BALLOON_REPORT: return handle_report(b, vq, budget);
+    default: return false; /* a queue beyond the negotiated ones: the driver has no business there */
+    }
+}
+
+/*
+ * The driver need not kick while we are at it; then it is asked to again, and the ring is looked at once more, since it
+ * may have missed that.
+ */
+static bool balloon_handle_queue(struct virtio_device *vdev, struct virtqueue *vq)
+{
+    struct virtio_balloon *b = (struct virtio_balloon *)vdev;
+    uint64_t budget = BYTES_PER_BATCH;
+    bool more = true;
+
+    virtqueue_set_notification(vq, false);
+    for (int n = 0; n < ELEMENTS_PER_BATCH && more && budget; n++) {
+        more = handle_step(b, vq, &budget);
+    }
+    virtqueue_set_notification(vq, true);
+    return virtqueue_ready(vq) && (more || !virtqueue_empty(vq));
+}
+
+/* ---- Configuration ---- */
+
+static uint64_t guest_ram_size(void)
+{
+    return current_machine ? current_machine->ram_size : ram_total();
+}
+
+/* The guest's word, but never more than there is. */
+static uint64_t balloon_actual_bytes(const struct virtio_balloon *b)
+{
+    return guest_ram_size() - MIN(guest_ram_size(), (uint64_t)b->actual << VIRTIO_BALLOON_PFN_SHIFT);
+}
+
+static void balloon_get_config(struct virtio_device *vdev, uint8_t *config)
+{
+    struct virtio_balloon *b = (struct virtio_balloon *)vdev;
+    struct virtio_balloon_config c = {
+        .num_pages = b->num_pages,
+        .actual = b->actual,
+        .free_page_hint_cmd_id = balloon_hint_config(b),
+        .poison_val = b->poison_val,
+    };
+
+    memcpy(config, &c, sizeof(c));
+}
+
+static void balloon_set_config(struct virtio_device *vdev, const uint8_t *config)
+{
+    struct virtio_balloon *b = (struct virtio_balloon *)vdev;
+    struct virtio_balloon_config c;
+    uint32_t before = b->actual;
+
+    memcpy(&c, config, sizeof(c));
+    b->actual = c.actual;
+    b->poison_val = virtio_has_feature(vdev, VIRTIO_BALLOON_F_PAGE_POISON) ? c.poison_val : 0;
+    trace_virtio_balloon_set_config(b->num_pages, b->actual, b->poison_val);
+    if (b->actual != before) {
+        qapi_event_send_balloon_change(balloon_actual_bytes(b));
+    }
+}
+
+static uint32_t config_length(const struct virtio_balloon *b)
+{
+    return b->page_poison      ? sizeof(struct virtio_balloon_config)
+           : b->free_page_hint ? offsetof(struct virtio_balloon_config, poison_val)
+                               : offsetof(struct virtio_balloon_config, free_page_hint_cmd_id);
+}
+
+/* ---- What balloon.c asks for ---- */
+
+static void balloon_set_target(void *opaque, uint64_t bytes)
+{
+    struct virtio_balloon *b = opaque;
+
+    bytes = MIN(bytes, guest_ram_size());
+    b->num_pages = (guest_ram_size() - bytes) >> VIRTIO_BALLOON_PFN_SHIFT;
+    trace_virtio_balloon_target(bytes, b->num_pages);
+    virtio_notify_config(&b->vdev);
+}
+
+static uint64_t balloon_get_actual(void *opaque)
+{
+    return balloon_actual_bytes(opaque);
+}
+
+static const struct balloon_ops broker_ops = { .set_target = balloon_set_target, .get_actual = balloon_get_actual };
+
+/* ---- Reset, start, stop ---- */
+
+/* What was popped and not finished goes back into the ring: it is handled again, which does no harm. */
+static void rewind_cursors(struct virtio_balloon *b)
+{
+    for (unsigned role = 0; role < BALLOON_QUEUES; role++) {
+        if (b->cursors[role].held) {
+            b->cursors[role].held = false;
+            virtqueue_rewind(balloon_queue_find(b, role), 1);
+        }
+    }
+}
+
+static void balloon_running_changed(struct virtio_device *vdev, bool running)
+{
+    struct virtio_balloon *b = (struct virtio_balloon *)vdev;
+
+    if (running) {
+        balloon_hint_start(b);
+    } else {
+        rewind_cursors(b);
+        balloon_stats_stop(b, false);
+        balloon_hint_stop(b, false);
+    }
+}
+
+static void balloon_reset(struct virtio_device *vdev)
+{
+    struct virtio_balloon *b = (struct virtio_balloon *)vdev;
+
+    balloon_stats_stop(b, true);
+    balloon_hint_stop(b, true);
+    b->poison_val = 0;
+    b->actual = 0; /* the balloon's pages are the guest's again; the host's wish stays */
+}
+
+static void balloon_reset_queue(struct virtio_device *vdev, struct virtqueue *vq)
+{
+    struct virtio_balloon *b = (struct virtio_balloon *)vdev;
+    enum balloon_queue role = balloon_queue_role(b, vq->index);
+
+    if (role == BALLOON_QUEUES) {
+        return;
+    }
+    b->cursors[role].held = false;
+    if (role == BALLOON_STATISTICS) {
+        balloon_stats_stop(b, true);
+    } else if (role == BALLOON_HINT) {
+        balloon_hint_stop(b, true);
+    }
+}
+
+/* ---- State ---- */
+
+static bool balloon_post_load(struct virtio_device *vdev, GError **error)
+{
+    struct virtio_balloon *b = (struct virtio_balloon *)vdev;
+
+    /* A sender may have had chains in hand (statistics, always): we handle them anew. */
+    for (unsigned n = 0; n < vdev->queue_count; n++) {
+        virtqueue_rewind(&vdev->queues[n], vdev->queues[n].in_use);
+    }
+    if (b->hint_status > HINT_DONE) {
+        return error_setf(error, "free_page_hint_status is %u, expected 0 to %d", b->hint_status, HINT_DONE);
+    }
+    balloon_hint_loaded(b);
+    return true;
+}
+
+static bool hints_negotiated(const void *opaque)
+{
+    return virtio_has_feature(opaque, VIRTIO_BALLOON_F_FREE_PAGE_HINT);
+}
+
+static bool poison_negotiated(const void *opaque)
+{
+    return virtio_has_feature(opaque, VIRTIO_BALLOON_F_PAGE_POISON);
+}
+
+static const struct vmstate_description vmstate_hint = {
+    .name = "virtio-balloon-device/free-page-report",
+    .version = 1,
+    .minimum_version = 1,
+    .needed = hints_negotiated,
+    .fields = (const struct vmstate_field[]){
+        VMSTATE_NAMED("free_page_hint_cmd_id", hint_id, struct virtio_balloon, uint32_t, vmstate_info_uint32),
+        VMSTATE_NAMED("free_page_hint_status", hint_status, struct virtio_balloon, uint32_t, vmstate_info_uint32),
+        VMSTATE_END,
+    },
+};
+
+static const struct vmstate_description vmstate_poison = {
+    .name = "virtio-balloon-device/page-poison",
+    .version = 1,
+    .minimum_version = 1,
+    .needed = poison_negotiated,
+    .fields = (const struct vmstate_field[]){ VMSTATE_UINT32(poison_val, struct virtio_balloon), VMSTATE_END },
+};
+
+static const struct vmstate_description vmstate_balloon_device = {
+    .name = "virtio-balloon-device",
+    .version = 1,
+    .minimum_version = 1,
+    .fields = (const struct vmstate_field[]){
+        VMSTATE_UINT32(num_pages, struct virtio_balloon),
+        VMSTATE_UINT32(actual, struct virtio_balloon),
+        VMSTATE_END,
+    },
+    .subsections = (const struct vmstate_description *const[]){ &vmstate_hint, &vmstate_poison, NULL },
+};
+
+/* ---- Life ---- */
+
+static struct iothread *balloon_queue_iothread(struct virtio_device *vdev, const struct virtqueue *vq)
+{
+    struct virtio_balloon *b = (struct virtio_balloon *)vdev;
+
+    return balloon_queue_role(b, vq->index) == BALLOON_HINT ? b->iothread : NULL;
+}
+
+const struct virtio_device_ops virtio_balloon_ops = {
+    .device_id = VIRTIO_ID_BALLOON,
+    .name = "virtio-balloon",
+    .vmsd = &vmstate_balloon_device,
+    .get_config = balloon_get_config,
+    .set_config = balloon_set_config,
+    .handle_queue = balloon_handle_queue,
+    .queue_iothread = balloon_queue_iothread,
+    .reset_queue = balloon_reset_queue,
+    .reset = balloon_reset,
+    .running_changed = balloon_running_changed,
+    .post_load = balloon_post_load,
+};
+
+static bool find_iothread(struct virtio_balloon *b, GError **error)
+{
+    if (!b->iothread_id) {
+        return true;
+    }
+    b->iothread = iothread_find(b->iothread_id);
+    if (!b->iothread) {
+        return error_setf(error, "virtio-balloon: iothread '%s' does not exist (-object iothread,id=%s makes it)",
+                          b->iothread_id, b->iothread_id);
+    }
+    iothread_ref(b->iothread);
+    return true;
+}
+
+static uint64_t balloon_features(const struct virtio_balloon *b)
+{
+    return VIRTIO_FEATURE(VIRTIO_BALLOON_F_STATS_VQ) |
+           (b->deflate_on_oom ? VIRTIO_FEATURE(VIRTIO_BALLOON_F_DEFLATE_ON_OOM) : 0) |
+           (b->free_page_hint ? VIRTIO_FEATURE(VIRTIO_BALLOON_F_FREE_PAGE_HINT) : 0) |
+           (b->page_poison ? VIRTIO_FEATURE(VIRTIO_BALLOON_F_PAGE_POISON) : 0) |
+           (b->free_page_reporting ? VIRTIO_FEATURE(VIRTIO_BALLOON_F_REPORTING) : 0);
+}
+
+static bool add_queues(struct virtio_balloon *b, GError **error)
+{
+    struct virtio_device *vdev = &b->vdev;
+
+    return virtio_add_queue(vdev, 128, error) && virtio_add_queue(vdev, 128, error) &&
+           virtio_add_queue(vdev, 128, error) && (!b->free_page_hint || virtio_add_queue(vdev, 1024, error)) &&
+           (!b->free_page_reporting || virtio_add_queue(vdev, 32, error));
+}
+
+bool virtio_balloon_realize(struct virtio_balloon *b, struct device *device, const struct virtio_transport_ops *transport,
+                            GError **error)
+{
+    b->vdev.host_features |= balloon_features(b);
+    balloon_stats_init(b);
+    balloon_hint_init(b);
+    return virtio_init(&b->vdev, device, &virtio_balloon_ops, transport, config_length(b), error) &&
+           find_iothread(b, error) && add_queues(b, error) &&
+           balloon_register(&broker_ops, b, b->free_page_hint ? &b->provider : NULL, error);
+}
+
+void virtio_balloon_unrealize(struct virtio_balloon *b)
+{
+    balloon_unregister(b);
+    balloon_stats_cleanup(b);
+    virtio_cleanup(&b->vdev);
+    balloon_hint_cleanup(b);
+    if (b->iothread) {
+        iothread_unref(b->iothread);
+        b->iothread = NULL;
+    }
+}

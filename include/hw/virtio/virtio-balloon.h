@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The memory balloon's state, shared by the files that make it up: core, statistics, free page hints. */
+#ifndef FERRY_HW_VIRTIO_VIRTIO_BALLOON_H
+#define FERRY_HW_VIRTIO_VIRTIO_BALLOON_H
+
+#include "balloon.h"
+#include "hw/virtio/virtio.h"
+#include "util/clock.h"
+#include <json-glib/json-glib.h>
+#include <linux/virtio_balloon.h>
+
+#define BALLOON_STATS 10 /* VIRTIO_BALLOON_S_* that have a name */
+
+/* The queues' indexes count the negotiated ones only, as Linux does. */
+enum balloon_queue {
+    BALLOON_INFLATE, BALLOON_DEFLATE, BALLOON_STATISTICS, BALLOON_HINT, BALLOON_REPORT,
+    BALLOON_QUEUES
+};
+
+/* Values as the stream has them. */
+enum hint_status { HINT_STOPPED, HINT_REQUESTED, HINT_STARTED, HINT_DONE };
+
+/* A chain that is worked off over several batches. */
+struct balloon_cursor {
+    bool held;
+    struct virtqueue_element element;
+    uint64_t offset; /* bytes of its out part (inflate, deflate) or in part (hints, reports) that are done */
+};
+
+struct virtio_balloon {
+    struct virtio_device vdev; /* first */
+    uint32_t num_pages;        /* what the host wants in the balloon, 4 KiB pages */
+    uint32_t actual;           /* what the guest says is in it */
+    uint32_t hint_id;          /* the id that the guest sees: ours, counted on for the life of the guest */
+    uint32_t hint_status;      /* enum hint_status */
+    uint32_t poison_val;
+
+    /* Properties. */
+    bool deflate_on_oom, free_page_hint, page_poison, free_page_reporting;
+    char *iothread_id;
+    struct iothread *iothread; /* serves the hint queue */
+
+    struct balloon_cursor cursors[BALLOON_QUEUES];
+
+    /* Statistics: the driver's buffer stays with us until new figures are wanted. */
+    bool stats_held;
+    uint16_t stats_head;
+    uint64_t stats[BALLOON_STATS]; /* UINT64_MAX: the guest did not say */
+    int64_t stats_time;            /* seconds since 1970; 0: never */
+    uint32_t stats_interval;       /* seconds; 0: no polling */
+    struct timer stats_timer;
+
+    /*
+     * Free page hints. `hint_lock` guards what the queue's thread and the big lock's side share: hint_id, hint_status and
+     * hint_request. Innermost; never held while calling into the migration.
+     */
+    GMutex hint_lock;
+    uint32_t hint_request;         /* the migration's id behind hint_id; 0: none open */
+    uint32_t guest_hint_id;        /* the id that the guest sent last; the queue's thread */
+    bool done_owed;                /* a request was made, or came with the stream, and DONE has not followed */
+    bool hint_resume_done;         /* it came with the stream: nobody here will ask for it */
+    struct free_page_provider provider;
+};
+
+/* Which queue this is, or BALLOON_QUEUES. */
+enum balloon_queue balloon_queue_role(const struct virtio_balloon *b, unsigned index);
+/* NULL: not negotiated. */
+struct virtqueue *balloon_queue_find(struct virtio_balloon *b, enum balloon_queue role);
+/* The next chain, or the one in hand. */
+bool balloon_cursor_next(struct balloon_cursor *cursor, struct virtqueue *vq);
+void balloon_cursor_finish(struct balloon_cursor *cursor, struct virtqueue *vq);
+
+/* Statistics. */
+void balloon_stats_init(struct virtio_balloon *b);
+void balloon_stats_cleanup(struct virtio_balloon *b);
+void balloon_stats_stop(struct virtio_balloon *b, bool reset);
+bool balloon_stats_handle(struct virtio_balloon *b, struct virtqueue *vq);
+JsonNode *balloon_stats_get(struct virtio_balloon *b);
+JsonNode *balloon_stats_get_interval(struct virtio_balloon *b);
+bool balloon_stats_set_interval(struct virtio_balloon *b, JsonNode *value, GError **error);
+
+/* Free page hints. */
+void balloon_hint_init(struct virtio_balloon *b);
+void balloon_hint_cleanup(struct virtio_balloon *b);
+void balloon_hint_stop(struct virtio_balloon *b, bool reset); /* queues are stopped */
+void balloon_hint_start(struct virtio_balloon *b);            /* the device runs (again) */
+void balloon_hint_loaded(struct virtio_balloon *b);
+uint32_t balloon_hint_config(struct virtio_balloon *b);
+bool balloon_hint_handle(struct virtio_balloon *b, struct virtqueue *vq, uint64_t *budget);
+
+extern const struct device_type virtio_balloon_pci_type;
+extern const struct virtio_device_ops virtio_balloon_ops;
+/* Queues and what the host offers, after the transport's check. On failure virtio_balloon_unrealize() undoes it. */
+bool virtio_balloon_realize(struct virtio_balloon *b, struct device *device, const struct virtio_transport_ops *transport,
+                            GError **error);
+void virtio_balloon_unrealize(struct virtio_balloon *b);
+
+#endif
