@@ -23,5 +23,7 @@ const struct x86_op *const x86_op_tables[] = {
     x86_ops_atomic,
     x86_ops_bit,
     x86_ops_string,
+    x86_ops_bmi,
+    x86_ops_bcd,
     NULL,
 };

@@ -246,6 +246,9 @@ enum x86_decode_result x86_decode(const struct x86_decode_context *ctx, const ui
         return X86_DECODE_INVALID;
     }
     *length = zi.length;
+    if (zi.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY && !(ctx->mode & X86_MODE_PE)) {
+        return X86_DECODE_INVALID; /* VEX exists in protected mode only */
+    }
     if (!fill_common(ctx, &zi, operands, insn)) {
         return X86_DECODE_INVALID;
     }

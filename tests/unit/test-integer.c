@@ -9,7 +9,7 @@
 
 #include "diff-bench.h"
 
-enum undefined { DEFINED, U_LOGIC, U_SHIFT, U_ROTATE, U_DOUBLE_SHIFT, U_MUL, U_ALL, U_SCAN, U_BIT, U_COUNT, U_BEXTR };
+enum undefined { DEFINED, U_LOGIC, U_SHIFT, U_ROTATE, U_DOUBLE_SHIFT, U_MUL, U_ALL, U_SCAN, U_BIT, U_COUNT, U_BEXTR, U_ANDN };
 
 struct spec {
     ZydisMnemonic mnemonic;
@@ -183,6 +183,9 @@ static bool undefined_flags(const struct spec *spec, const struct encoded *code,
         break;
     case U_COUNT:
         *flags = EFLAGS_OF | EFLAGS_SF | EFLAGS_AF | EFLAGS_PF;
+        break;
+    case U_ANDN:
+        *flags = EFLAGS_AF | EFLAGS_PF;
         break;
     case U_BEXTR:
         *flags = EFLAGS_AF | EFLAGS_SF | EFLAGS_PF;
@@ -394,6 +397,19 @@ static const struct spec specs[] = {
     { ZYDIS_MNEMONIC_POPCNT, "r,r r,m", WIDE },
     { ZYDIS_MNEMONIC_LZCNT, "r,r r,m", WIDE, false, U_COUNT },
     { ZYDIS_MNEMONIC_TZCNT, "r,r r,m", WIDE, false, U_COUNT },
+    { ZYDIS_MNEMONIC_ANDN, "r,r,r r,r,m", 12, false, U_ANDN },
+    { ZYDIS_MNEMONIC_BEXTR, "r,r,r r,m,r", 12, false, U_BEXTR, prepare_small },
+    { ZYDIS_MNEMONIC_BEXTR, "r,r,r r,m,r", 12, false, U_BEXTR },
+    { ZYDIS_MNEMONIC_BLSI, "r,r r,m", 12, false, U_ANDN },
+    { ZYDIS_MNEMONIC_BLSMSK, "r,r r,m", 12, false, U_ANDN },
+    { ZYDIS_MNEMONIC_BLSR, "r,r r,m", 12, false, U_ANDN },
+    { ZYDIS_MNEMONIC_BZHI, "r,r,r r,m,r", 12, false, U_ANDN, prepare_small },
+    { ZYDIS_MNEMONIC_PDEP, "r,r,r r,r,m", 12 },
+    { ZYDIS_MNEMONIC_PEXT, "r,r,r r,r,m", 12 },
+    { ZYDIS_MNEMONIC_ADCX, "r,r r,m", 12 },
+    { ZYDIS_MNEMONIC_ADOX, "r,r r,m", 12 },
+    { ZYDIS_MNEMONIC_CRC32, "r2,r0 r2,m0 r2,r1 r2,m1 r2,r2 r2,m2 r3,r0 r3,r3 r3,m3", 4 },
+    { ZYDIS_MNEMONIC_CLFLUSH, "m6", 4 },
     { ZYDIS_MNEMONIC_PUSH, "r m i", 10 },
     { ZYDIS_MNEMONIC_POP, "r m", 10 },
     { ZYDIS_MNEMONIC_PUSHF, "", 2 },
