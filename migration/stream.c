@@ -10,6 +10,7 @@
 
 #include "migration/channel.h"
 #include "migration/stream.h"
+#include "util/main-loop.h"
 
 #define BUFFER_SIZE (1u << 20)
 #define IOV_LIMIT   1024 /* the kernel's UIO_MAXIOV */
@@ -238,8 +239,19 @@ void stream_put_counted_string(struct stream *s, const char *text)
 
 static ssize_t read_some(struct stream *s, struct iovec *iov, int count)
 {
-    ssize_t n = s->channel ? channel_readv(s->channel, iov, count, &s->error) : 0;
+    bool locked = big_locked();
+    ssize_t n = 0;
 
+    if (s->channel) {
+        /* The sender may keep us waiting in the middle of a device: the monitor must not wait with us. */
+        if (locked) {
+            big_unlock();
+        }
+        n = channel_readv(s->channel, iov, count, &s->error);
+        if (locked) {
+            big_lock();
+        }
+    }
     if (n == 0) {
         stream_set_error(s, "the stream ends after %" G_GUINT64_FORMAT " bytes",
                          s->position + (s->end - s->start));

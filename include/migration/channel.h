@@ -42,6 +42,11 @@ struct channel *channel_new_fd(int fd, GError **error);
 bool channel_writev(struct channel *channel, struct iovec *iov, int count, GError **error);
 /* At least one byte; 0 at the end; -1 on errors. */
 ssize_t channel_readv(struct channel *channel, struct iovec *iov, int count, GError **error);
+/*
+ * Waits until the peer has read all that was written (sockets; at most `ms`). False if it went away before: what was
+ * written into the void must not pass for delivered.
+ */
+bool channel_wait_read(struct channel *channel, int ms, GError **error);
 /* Any thread, any number of times. */
 void channel_shutdown(struct channel *channel);
 /* Closes; false if what was written did not arrive, as far as the channel can know (a command that failed). */
