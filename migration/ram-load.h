@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The receiving side of RAM's section. Private to migration/. */
+#ifndef FERRY_MIGRATION_RAM_LOAD_H
+#define FERRY_MIGRATION_RAM_LOAD_H
+
+#include "migration/stream.h"
+
+struct ram_load;
+
+/* `pristine`: pages of zeros may be missing from the stream, so blocks must begin as zeros. */
+struct ram_load *ram_load_new(bool pristine);
+void ram_load_free(struct ram_load *load);
+/* The body of one RAM section (START, PART or END), up to its end mark. */
+bool ram_load_section(struct ram_load *load, struct stream *s, GError **error);
+/* True once a block list has come: without one, the stream held no RAM. */
+bool ram_load_complete(const struct ram_load *load, GError **error);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Writes what is around the pages of a stream: header, marks and footers, devices, end and description. */
+#include <string.h>
+
+#include "migration/json-writer.h"
+#include "migration/savevm.h"
+#include "migration/sections.h"
+
+const char *savevm_machine_name = "none";
+
+void savevm_put_header(struct stream *s, bool skip_zero)
+{
+    stream_put_u32(s, STREAM_MAGIC);
+    stream_put_u32(s, STREAM_VERSION);
+    stream_put_u8(s, SECTION_CONFIGURATION);
+    stream_put_u32(s, strlen(savevm_machine_name));
+    stream_put_buffer(s, savevm_machine_name, strlen(savevm_machine_name));
+    if (skip_zero) {
+        stream_put_u8(s, SECTION_SUBSECTION);
+        stream_put_counted_string(s, SUBSECTION_SKIP_ZERO);
+        stream_put_u32(s, 1);
+    }
+}
+
+static void put_footer(struct stream *s, uint32_t section_id)
+{
+    stream_put_u8(s, SECTION_FOOTER);
+    stream_put_u32(s, section_id);
+}
+
+void savevm_start_ram(struct stream *s, int mark)
+{
+    stream_put_u8(s, mark);
+    stream_put_u32(s, RAM_SECTION_ID);
+    if (mark == SECTION_START) {
+        stream_put_counted_string(s, RAM_SECTION_NAME);
+        stream_put_u32(s, 0);
+        stream_put_u32(s, RAM_SECTION_VERSION);
+    }
+}
+
+void savevm_end_ram(struct stream *s)
+{
+    put_footer(s, RAM_SECTION_ID);
+}
+
+void savevm_put_command(struct stream *s, uint16_t command, const void *data, uint16_t length)
+{
+    stream_put_u8(s, SECTION_COMMAND);
+    stream_put_u16(s, command);
+    stream_put_u16(s, length);
+    stream_put_buffer(s, data, length);
+}
+
+static bool put_section(struct stream *s, struct section *section, struct json_writer *description, GError **error)
+{
+    json_writer_start_object(description, NULL);
+    json_writer_string(description, "name", section->idstr);
+    json_writer_int(description, "instance_id", section->instance_id);
+    stream_put_u8(s, SECTION_FULL);
+    stream_put_u32(s, section->section_id);
+    stream_put_counted_string(s, section->idstr);
+    stream_put_u32(s, section->instance_id);
+    stream_put_u32(s, section->vmsd->version);
+    if (!vmstate_save_body(s, section->vmsd, section->opaque, description, error)) {
+        g_prefix_error(error, "cannot save section '%s', instance %d: ", section->idstr, section->instance_id);
+        return false;
+    }
+    put_footer(s, section->section_id);
+    json_writer_end_object(description);
+    return true;
+}
+
+bool savevm_put_devices(struct stream *s, GError **error)
+{
+    struct json_writer *description = json_writer_new();
+    bool ok = true;
+
+    json_writer_start_object(description, NULL);
+    json_writer_int(description, "page_size", 4096);
+    json_writer_start_array(description, "devices");
+    for (unsigned i = 0; ok && i < sections_count(); i++) {
+        struct section *section = sections_get(i);
+
+        if (!section->vmsd->needed || section->vmsd->needed(section->opaque)) {
+            ok = put_section(s, section, description, error);
+        }
+    }
+    json_writer_end_array(description);
+    json_writer_end_object(description);
+    if (ok) {
+        stream_put_u8(s, SECTION_EOF);
+        stream_put_u8(s, SECTION_DESCRIPTION);
+        stream_put_u32(s, json_writer_length(description));
+        stream_put_buffer(s, json_writer_text(description), json_writer_length(description));
+    }
+    json_writer_free(description);
+    return ok;
+}
