@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Free pages in the migration bitmap: epochs (rule 3), pages in doubt (rule 10), pages that the host took away.
+ * docs/free-pages.rst says what each rule is for.
+ */
+#include <string.h>
+
+#include "migration/page-map.h"
+#include "util/vector-zero.h"
+
+#define LOOK_WORDS 512
+
+/* ---- epochs ---- */
+
+struct page_epoch {
+    unsigned count;
+    unsigned long *since[];
+};
+
+struct page_epoch *page_epoch_new(struct page_map *map)
+{
+    struct page_epoch *epoch = g_malloc0(sizeof(*epoch) + map->block_count * sizeof(epoch->since[0]));
+
+    epoch->count = map->block_count;
+    for (unsigned i = 0; i < epoch->count; i++) {
+        epoch->since[i] = bitmap_new(map->blocks[i].pages);
+    }
+    return epoch;
+}
+
+void page_map_begin_epoch(struct page_map *map, struct page_epoch *epoch)
+{
+    for (unsigned i = 0; i < epoch->count; i++) {
+        unsigned long *old = map->blocks[i].since;
+
+        map->blocks[i].since = epoch->since[i];
+        epoch->since[i] = old;
+    }
+}
+
+void page_epoch_free(struct page_map *map, struct page_epoch *epoch)
+{
+    for (unsigned i = 0; i < epoch->count; i++) {
+        bitmap_free(epoch->since[i], map->blocks[i].pages);
+    }
+    g_free(epoch);
+}
+
+/* ---- hints ---- */
+
+/*
+ * Pages that were written after the request and before this hint: perhaps zeroed to be hinted, perhaps taken back. They
+ * leave the bitmap until page_map_look() has decided. Those whose mark was taken right now go that way even if nothing
+ * can come of it: only behind the arming may they be read.
+ */
+static void word_doubt(struct block_map *bm, uint64_t w, unsigned long taken, unsigned long bits)
+{
+    bits &= taken | bm->dirty[w];
+    bm->since[w] |= taken;
+    bm->hole[w] &= ~taken;
+    if (!bits) {
+        return;
+    }
+    word_drop(bm, w, bits);
+    bm->map->doubt_count += __builtin_popcountl(bits & ~bm->doubt[w]);
+    bm->doubt[w] |= bits;
+    bm->doubt_first = MIN(bm->doubt_first, w * BITS_PER_LONG);
+    bm->doubt_end = MAX(bm->doubt_end, MIN((w + 1) * BITS_PER_LONG, bm->pages));
+}
+
+uint64_t page_map_hint(struct block_map *bm, uint64_t first, uint64_t count, bool poison)
+{
+    uint64_t dropped = 0;
+
+    bm->map->log->take(bm->block, first, count, bm->scratch);
+    for (uint64_t w = first / BITS_PER_LONG; w < BITMAP_WORDS(first + count); w++) {
+        unsigned long mask = word_mask(w, first, first + count);
+        unsigned long taken = bm->scratch[w];
+        unsigned long written = mask & (taken | bm->since[w]);
+        unsigned long drop = mask & ~written;
+
+        bm->scratch[w] = 0;
+        word_doubt(bm, w, taken, written);
+        if (poison) {
+            /* The guest trusts its free pages to read zero: fine where the destination was never told otherwise. */
+            drop &= bm->map->pristine ? ~bm->claimed[w] : 0;
+        }
+        drop = word_drop(bm, w, drop);
+        bm->skipped[SKIP_HINTED][w] |= drop;
+        dropped += __builtin_popcountl(drop);
+    }
+    return dropped;
+}
+
+/* ---- looking ---- */
+
+struct look_item {
+    struct block_map *bm;
+    uint64_t word;
+    unsigned long bits, in_use;
+};
+
+/* Moves doubtful pages of one block out of the map. Lock held. */
+static unsigned take_doubts(struct block_map *bm, struct look_item *items, unsigned count, unsigned *pages)
+{
+    while (count < LOOK_WORDS && *pages < PAGE_MAP_LOOK) {
+        uint64_t page = bitmap_next_set(bm->doubt, bm->doubt_end, bm->doubt_first);
+        uint64_t w = page / BITS_PER_LONG;
+
+        bm->doubt_first = page;
+        if (page >= bm->doubt_end) {
+            bm->doubt_first = bm->pages;
+            bm->doubt_end = 0;
+            break;
+        }
+        items[count++] = (struct look_item){ .bm = bm, .word = w, .bits = bm->doubt[w] };
+        *pages += __builtin_popcountl(bm->doubt[w]);
+        bm->doubt[w] = 0;
+    }
+    return count;
+}
+
+/* Without the lock, behind the arming: whatever the guest writes from here on leaves a mark. */
+static void look_at(struct look_item *item)
+{
+    const uint8_t *host = item->bm->block->host + item->word * BITS_PER_LONG * GUEST_PAGE_SIZE;
+
+    if (!item->bm->map->pristine) {
+        item->in_use = item->bits; /* a zero page must go on the wire anyway, and the sender looks for itself */
+        return;
+    }
+    for (unsigned long bits = item->bits; bits; bits &= bits - 1) {
+        int bit = __builtin_ctzl(bits);
+
+        if (!buffer_is_zero(host + bit * GUEST_PAGE_SIZE, GUEST_PAGE_SIZE)) {
+            item->in_use |= BIT(bit);
+        }
+    }
+}
+
+/* Zero, and never claimed: the destination has it so. Lock held. */
+static void decide(const struct look_item *item)
+{
+    struct block_map *bm = item->bm;
+    unsigned long keep = item->bits & (item->in_use | bm->claimed[item->word]);
+
+    word_redirty(bm, item->word, keep);
+    bm->map->doubt_sent += __builtin_popcountl(keep);
+    bm->skipped[SKIP_ZERO][item->word] |= item->bits & ~keep & ~bm->dirty[item->word];
+}
+
+bool page_map_look(struct page_map *map)
+{
+    g_autofree struct look_item *items = g_new(struct look_item, LOOK_WORDS);
+    unsigned count = 0, pages = 0;
+
+    page_map_lock(map);
+    for (unsigned i = 0; i < map->block_count; i++) {
+        count = take_doubts(&map->blocks[i], items, count, &pages);
+    }
+    map->looking += count > 0;
+    page_map_unlock(map);
+    if (!count) {
+        return false;
+    }
+    map->log->arm();
+    for (unsigned i = 0; i < count; i++) {
+        look_at(&items[i]);
+    }
+    page_map_lock(map);
+    for (unsigned i = 0; i < count; i++) {
+        decide(&items[i]);
+    }
+    map->doubt_count -= pages;
+    if (--map->looking == 0) {
+        g_cond_broadcast(&map->looked);
+    }
+    page_map_unlock(map);
+    return true;
+}
+
+void page_map_settle(struct page_map *map)
+{
+    map->log->arm(); /* doubtful pages had their marks taken; they become readable here */
+    page_map_lock(map);
+    for (unsigned i = 0; i < map->block_count; i++) {
+        struct block_map *bm = &map->blocks[i];
+
+        for (uint64_t w = bm->doubt_first / BITS_PER_LONG; w < BITMAP_WORDS(bm->doubt_end); w++) {
+            map->doubt_count -= __builtin_popcountl(bm->doubt[w]);
+            map->doubt_sent += __builtin_popcountl(bm->doubt[w]);
+            word_redirty(bm, w, bm->doubt[w]);
+            bm->doubt[w] = 0;
+        }
+        bm->doubt_first = bm->pages;
+        bm->doubt_end = 0;
+    }
+    while (map->looking) {
+        g_cond_wait(&map->looked, &map->lock);
+    }
+    page_map_unlock(map);
+}
+
+/* ---- pages that the host took away ---- */
+
+/*
+ * The range was discarded and the guest does not have it back yet. It reads as zero: where the destination may hold
+ * something else it is sent (as zeros, unread), else it may be left out.
+ */
+void page_map_absent(struct block_map *bm, uint64_t first, uint64_t count, enum skip_reason reason)
+{
+    page_map_lock(bm->map);
+    for (uint64_t w = first / BITS_PER_LONG; w < BITMAP_WORDS(first + count); w++) {
+        unsigned long mask = word_mask(w, first, first + count);
+
+        word_redirty(bm, w, mask & bm->claimed[w]);
+        bm->hole[w] |= mask & bm->dirty[w];
+        if (bm->map->pristine) {
+            bm->skipped[reason][w] |= word_drop(bm, w, mask & ~bm->claimed[w]);
+        }
+    }
+    page_map_unlock(bm->map);
+}
