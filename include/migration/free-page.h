@@ -18,6 +18,8 @@
  */
 struct free_page_provider {
     const char *name; /* the device's id or type, for statistics */
+    /* The guest relies on what is in its free pages (page poison was negotiated). Set before hints come. */
+    bool poison;
     /* Publishes a request under `id` to the guest. false: it cannot now (no driver, not negotiated), and why. */
     bool (*start)(struct free_page_provider *provider, uint32_t id, GError **error);
     /* The host wants no more pages under any id: publish stop (the guest may still hold its pages). Idempotent. */

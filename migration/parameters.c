@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Parameters and capabilities: those that are built, with QEMU's defaults. The schema refuses all others by name. */
+#include "migration/migration-private.h"
+#include "qapi/qapi-commands.h"
+
+#define MAX_DOWNTIME_MS 2000000 /* QEMU's bound */
+#define MAX_WAIT_MS     3600000
+
+static GMutex lock; /* guards the two below; innermost */
+static struct migration_parameters parameters = {
+    .max_bandwidth = 128 << 20, .downtime_limit = 300,
+    .hint_head_start = 2000, .hint_timeout = 20000, .hint_threshold = 25, .hint_growth = 25,
+};
+static char *skip_record;
+static bool capabilities[MIGRATION_CAPABILITY__MAX]; /* changed only while nothing migrates */
+
+struct migration_parameters migration_parameters(void)
+{
+    g_mutex_lock(&lock);
+    struct migration_parameters copy = parameters;
+    g_mutex_unlock(&lock);
+    return copy;
+}
+
+char *migration_skip_record(void)
+{
+    g_mutex_lock(&lock);
+    char *copy = g_strdup(skip_record);
+    g_mutex_unlock(&lock);
+    return copy;
+}
+
+bool migration_capability(MigrationCapability capability)
+{
+    return __atomic_load_n(&capabilities[capability], __ATOMIC_RELAXED);
+}
+
+static bool check_limit(const char *name, bool has, uint64_t value, uint64_t limit, const char *unit, GError **error)
+{
+    if (has && value > limit) {
+        return error_setf(error, "Parameter '%s' expects an integer in the range of 0 to %" G_GUINT64_FORMAT "%s, not %"
+                          G_GUINT64_FORMAT, name, limit, unit, value);
+    }
+    return true;
+}
+
+static bool check_parameters(const MigrationParameters *p, GError **error)
+{
+    return check_limit("downtime-limit", p->has_downtime_limit, p->downtime_limit, MAX_DOWNTIME_MS, " ms", error) &&
+           check_limit("free-page-hint-head-start", p->has_free_page_hint_head_start, p->free_page_hint_head_start,
+                       MAX_WAIT_MS, " ms", error) &&
+           check_limit("free-page-hint-timeout", p->has_free_page_hint_timeout, p->free_page_hint_timeout,
+                       MAX_WAIT_MS, " ms", error) &&
+           check_limit("free-page-hint-threshold", p->has_free_page_hint_threshold, p->free_page_hint_threshold, 100,
+                       " percent", error) &&
+           check_limit("free-page-hint-growth", p->has_free_page_hint_growth, p->free_page_hint_growth, 100,
+                       " percent", error);
+}
+
+static void take(uint64_t *to, bool has, uint64_t value)
+{
+    *to = has ? value : *to;
+}
+
+void qmp_migrate_set_parameters(MigrationParameters *p, GError **error)
+{
+    if (!check_parameters(p, error)) {
+        return;
+    }
+    g_mutex_lock(&lock);
+    take(&parameters.max_bandwidth, p->has_max_bandwidth, p->max_bandwidth);
+    take(&parameters.downtime_limit, p->has_downtime_limit, p->downtime_limit);
+    take(&parameters.hint_head_start, p->has_free_page_hint_head_start, p->free_page_hint_head_start);
+    take(&parameters.hint_timeout, p->has_free_page_hint_timeout, p->free_page_hint_timeout);
+    take(&parameters.hint_threshold, p->has_free_page_hint_threshold, p->free_page_hint_threshold);
+    take(&parameters.hint_growth, p->has_free_page_hint_growth, p->free_page_hint_growth);
+    if (p->x_skip_record) {
+        g_free(skip_record);
+        skip_record = *p->x_skip_record ? g_strdup(p->x_skip_record) : NULL;
+    }
+    g_mutex_unlock(&lock);
+    g_mutex_lock(&migration.lock);
+    g_cond_broadcast(&migration.wake); /* a limiter that sleeps under the old limit */
+    g_mutex_unlock(&migration.lock);
+}
+
+MigrationParameters *qmp_query_migrate_parameters(GError **error)
+{
+    struct migration_parameters now = migration_parameters();
+    MigrationParameters *p = g_new0(MigrationParameters, 1);
+
+    *p = (MigrationParameters){
+        .has_max_bandwidth = true, .max_bandwidth = now.max_bandwidth,
+        .has_downtime_limit = true, .downtime_limit = now.downtime_limit,
+        .has_free_page_hint_head_start = true, .free_page_hint_head_start = now.hint_head_start,
+        .has_free_page_hint_timeout = true, .free_page_hint_timeout = now.hint_timeout,
+        .has_free_page_hint_threshold = true, .free_page_hint_threshold = now.hint_threshold,
+        .has_free_page_hint_growth = true, .free_page_hint_growth = now.hint_growth,
+        .x_skip_record = migration_skip_record(),
+    };
+    return p;
+}
+
+void qmp_migrate_set_capabilities(GPtrArray *list, GError **error)
+{
+    if (migration_is_running() && !migration.incoming) {
+        error_setf(error, "There's a migration process in progress");
+        return;
+    }
+    for (unsigned i = 0; i < list->len; i++) {
+        const MigrationCapabilityStatus *item = list->pdata[i];
+
+        __atomic_store_n(&capabilities[item->capability], item->state, __ATOMIC_RELAXED);
+    }
+}
+
+GPtrArray *qmp_query_migrate_capabilities(GError **error)
+{
+    GPtrArray *list = qapi_list_of_MigrationCapabilityStatus_new();
+
+    for (int i = 0; i < MIGRATION_CAPABILITY__MAX; i++) {
+        MigrationCapabilityStatus *item = g_new0(MigrationCapabilityStatus, 1);
+
+        item->capability = i;
+        item->state = migration_capability(i);
+        g_ptr_array_add(list, item);
+    }
+    return list;
+}
