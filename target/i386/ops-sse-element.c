@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Elements between vector registers and general registers or memory: PINSRx, PEXTRx, EXTRACTPS; and CRC32 (SSE4.2). */
+/* Elements between vector registers and general registers or memory: PINSRx, PEXTRx, EXTRACTPS. */
 #include "target/i386/vector.h"
 
 /* The immediate's index wraps at the element count; extraction zero-extends into the whole register. */
@@ -68,56 +68,9 @@ static const struct vec_form pextrw_forms[] = {
 static const struct vec_form pextrd_forms[] = { { VF_GX, pextrd_gx }, { VF_MX, pextrd_mx }, { VF_END, NULL } };
 static const struct vec_form pextrq_forms[] = { { VF_GX, pextrq_gx }, { VF_MX, pextrq_mx }, { VF_END, NULL } };
 
-/* CRC32 of 8, 16, 32 or 64 bits; the destination is 32 or 64 bits, its upper half always cleared. */
-#define CRC32(bits, suffix, type)                                                                      \
-    static inline uint64_t crc32_##bits##_body(uint32_t crc, type value)                               \
-    {                                                                                                  \
-        uint64_t result = crc;                                                                         \
-        asm("crc32" suffix : "+r"(result) : "r"(value));                                               \
-        return result;                                                                                 \
-    }                                                                                                  \
-    static void crc32_##bits##_gg(struct x86_cpu *cpu, const struct x86_insn *insn)                    \
-    {                                                                                                  \
-        uint64_t *dst = vec_gpr(cpu, insn->dst);                                                       \
-        type value;                                                                                    \
-        memcpy(&value, vec_gpr(cpu, insn->src), sizeof(value));                                        \
-        *dst = crc32_##bits##_body((uint32_t)*dst, value);                                             \
-        X86_NEXT(cpu, insn);                                                                           \
-    }                                                                                                  \
-    static void crc32_##bits##_gm(struct x86_cpu *cpu, const struct x86_insn *insn)                    \
-    {                                                                                                  \
-        uint64_t *dst = vec_gpr(cpu, insn->dst);                                                       \
-        *dst = crc32_##bits##_body((uint32_t)*dst, mem_ld##bits(cpu, x86_linear(cpu, insn)));          \
-        X86_NEXT(cpu, insn);                                                                           \
-    }
-CRC32(8, "b %b1, %k0", uint8_t)
-CRC32(16, "w %w1, %k0", uint16_t)
-CRC32(32, "l %k1, %k0", uint32_t)
-CRC32(64, "q %1, %0", uint64_t)
-
-static enum x86_decode_result crc32_translate(const struct x86_decode_context *ctx, const struct x86_op *op,
-                                              const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *operands,
-                                              struct x86_insn *insn)
-{
-    static x86_handler *const handlers[4][2] = {
-        { crc32_8_gg, crc32_8_gm }, { crc32_16_gg, crc32_16_gm }, { crc32_32_gg, crc32_32_gm }, { crc32_64_gg, crc32_64_gm },
-    };
-    bool memory = operands[1].type == ZYDIS_OPERAND_TYPE_MEMORY;
-    unsigned size = __builtin_ctz(operands[1].size) - 3;
-
-    insn->dst = x86_register_offset(operands[0].reg.value);
-    if (!memory) {
-        insn->src = x86_register_offset(operands[1].reg.value);
-    }
-    insn->opsize = size;
-    insn->handler = handlers[size & 3][memory];
-    return X86_DECODE_OK;
-}
-
 const struct x86_op x86_ops_sse_element[] = {
     VEC_ROW(PINSRB, pinsrb_forms), VEC_ROW(PINSRW, pinsrw_forms), VEC_ROW(PINSRD, pinsrd_forms),
     VEC_ROW(PINSRQ, pinsrq_forms), VEC_ROW(PEXTRB, pextrb_forms), VEC_ROW(PEXTRW, pextrw_forms),
     VEC_ROW(PEXTRD, pextrd_forms), VEC_ROW(PEXTRQ, pextrq_forms), VEC_ROW(EXTRACTPS, pextrd_forms),
-    { ZYDIS_MNEMONIC_CRC32, FEAT_1_ECX, 20, crc32_translate, NULL, 0 },
     VEC_TABLE_END,
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * FXSAVE, FXRSTOR, XSAVE, XSAVEOPT, XRSTOR, LDMXCSR, STMXCSR. Intel SDM volume 1, 10.5 and 13; AMD APM volume 2, 11.4.4
+ * FXSAVE, FXRSTOR, XSAVE, XSAVEOPT, XRSTOR, XGETBV, XSETBV, LDMXCSR, STMXCSR. Intel SDM volume 1, 10.5 and 13; AMD APM volume 2, 11.4.4
  * for fast FXSAVE (EFER.FFXSR).
  *
  * XSAVE knows components 0 (x87) and 1 (SSE), in the standard format; compaction and supervisor state are not offered in
@@ -194,6 +194,29 @@ static void stmxcsr(struct x86_cpu *cpu, const struct x86_insn *insn)
     X86_NEXT(cpu, insn);
 }
 
+/* XCR0, and with ECX = 1 what of it is in use, which is all. */
+static void xgetbv(struct x86_cpu *cpu, const struct x86_insn *insn)
+{
+    uint32_t index = (uint32_t)cpu->regs[R_RCX];
+    if (index > 1 || (index == 1 && !x86_feature_on(&cpu->features, FEAT_XSAVE_EAX, 2))) {
+        x86_raise_error(cpu, EXCP_GP, 0);
+    }
+    cpu->regs[R_RAX] = (uint32_t)cpu->xcr0;
+    cpu->regs[R_RDX] = cpu->xcr0 >> 32;
+    X86_NEXT(cpu, insn);
+}
+/* x87 state cannot be disabled. */
+static void xsetbv(struct x86_cpu *cpu, const struct x86_insn *insn)
+{
+    uint64_t value = (cpu->regs[R_RDX] << 32) | (uint32_t)cpu->regs[R_RAX];
+    bool valid = value & XSTATE_X87 && !(value & ~(uint64_t)(XSTATE_X87 | XSTATE_SSE));
+    if (cpu->cpl != 0 || (uint32_t)cpu->regs[R_RCX] != 0 || !valid) {
+        x86_raise_error(cpu, EXCP_GP, 0);
+    }
+    cpu->xcr0 = value;
+    X86_NEXT(cpu, insn);
+}
+
 enum save_group { GROUP_FXSAVE, GROUP_XSAVE, GROUP_MXCSR };
 
 /* `handlers` is the handler itself; what makes it unavailable is decided here as far as decoding knows. */
@@ -237,5 +260,7 @@ const struct x86_op x86_ops_xsave[] = {
     ROW(XSAVEOPT64, XSAVEOPT, xsave_64, GROUP_XSAVE),
     ROW(XRSTOR, XSAVE, xrstor_32, GROUP_XSAVE),
     ROW(XRSTOR64, XSAVE, xrstor_64, GROUP_XSAVE),
+    ROW(XGETBV, XSAVE, xgetbv, GROUP_XSAVE),
+    ROW(XSETBV, XSAVE, xsetbv, GROUP_XSAVE),
     { 0, FEAT_WORDS, 0, NULL, NULL, 0 },
 };

@@ -53,7 +53,7 @@ static const uint8_t vec_shapes[VC_OTHER + 1][VC_OTHER + 1] = {
     [VC_XMM][VC_XMM] = VF_XX, [VC_XMM][VC_MEM] = VF_XM, [VC_MEM][VC_XMM] = VF_MX, [VC_MMX][VC_MMX] = VF_PP,
     [VC_MMX][VC_MEM] = VF_PM, [VC_MEM][VC_MMX] = VF_MP, [VC_XMM][VC_GPR] = VF_XG, [VC_GPR][VC_XMM] = VF_GX,
     [VC_XMM][VC_MMX] = VF_XP, [VC_MMX][VC_XMM] = VF_PX, [VC_MMX][VC_GPR] = VF_PG, [VC_GPR][VC_MMX] = VF_GP,
-    [VC_GPR][VC_GPR] = VF_GG, [VC_GPR][VC_MEM] = VF_GM, [VC_MEM][VC_GPR] = VF_MG, [VC_XMM][VC_IMM] = VF_XI,
+    [VC_GPR][VC_MEM] = VF_GM, [VC_MEM][VC_GPR] = VF_MG, [VC_XMM][VC_IMM] = VF_XI,
     [VC_MMX][VC_IMM] = VF_PI, [VC_MEM][VC_NONE] = VF_M0, [VC_NONE][VC_NONE] = VF_00,
 };
 
@@ -132,7 +132,7 @@ static enum x86_decode_result vec_pick(const struct x86_decode_context *ctx, con
     if (!handler || !vec_feature(ctx->features, zi->meta.isa_set)) {
         return X86_DECODE_INVALID;
     }
-    /* MOVNTI and CRC32 have general registers only and are always available. */
+    /* MOVNTI has general registers only and is always available. */
     sse |= zi->meta.isa_set == ZYDIS_ISA_SET_SSEMXCSR;
     if (sse && ctx->mode & X86_MODE_NOSSE) {
         handler = sse_unavailable;

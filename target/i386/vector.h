@@ -18,7 +18,7 @@
 /* Operand forms, destination first. X: XMM, P: MMX, G: general register, M: memory, I: immediate, 0: none. */
 enum vec_shape {
     VF_END,
-    VF_XX, VF_XM, VF_MX, VF_PP, VF_PM, VF_MP, VF_XG, VF_GX, VF_XP, VF_PX, VF_PG, VF_GP, VF_GG, VF_GM, VF_MG,
+    VF_XX, VF_XM, VF_MX, VF_PP, VF_PM, VF_MP, VF_XG, VF_GX, VF_XP, VF_PX, VF_PG, VF_GP, VF_GM, VF_MG,
     VF_XI, VF_PI, VF_M0, VF_00,
     VF_W = 0x80, /* with REX.W; a form without it also matches REX.W if the row has no VF_W twin */
 };

@@ -129,6 +129,42 @@ static void test_osxsave(void)
     g_assert_cmpint(run("0fae27", CR0_PE | CR0_PG, CR4_OSFXSR | CR4_PAE, &state), ==, EXCP_UD);
 }
 
+/* XCR0: x87 always, SSE at will, nothing else; privileged to write. */
+static void test_xcr0(void)
+{
+    static const struct {
+        uint64_t index, value;
+        uint8_t cpl;
+        int exception;
+    } cases[] = {
+        { 0, 3, 0, RUNS },    { 0, 1, 0, RUNS },    { 0, 0, 0, EXCP_GP },          { 0, 2, 0, EXCP_GP },
+        { 0, 7, 0, EXCP_GP }, { 1, 3, 0, EXCP_GP }, { 0, 1ull << 32 | 3, 0, EXCP_GP }, { 0, 3, 3, EXCP_GP },
+    };
+    const uint64_t cr0 = CR0_PE | CR0_PG, cr4 = CR4_OSXSAVE | CR4_OSFXSR;
+    struct diff_state state;
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        diff_cpu->cpl = cases[i].cpl;
+        diff_cpu->xcr0 = 1;
+        fresh(&state);
+        state.regs[R_RCX] = cases[i].index;
+        state.regs[R_RAX] = (uint32_t)cases[i].value;
+        state.regs[R_RDX] = cases[i].value >> 32;
+        g_assert_cmpint(run("0f01d1", cr0, cr4, &state), ==, cases[i].exception);
+        g_assert_cmphex(diff_cpu->xcr0, ==, cases[i].exception == RUNS ? cases[i].value : 1);
+    }
+    diff_cpu->cpl = 3;
+    diff_cpu->xcr0 = 3;
+    fresh(&state);
+    state.regs[R_RCX] = 0;
+    g_assert_cmpint(run("0f01d0", cr0, cr4, &state), ==, RUNS);
+    g_assert_cmphex(state.regs[R_RAX], ==, 3);
+    g_assert_cmphex(state.regs[R_RDX], ==, 0);
+    fresh(&state);
+    state.regs[R_RCX] = 2;
+    g_assert_cmpint(run("0f01d0", cr0, cr4, &state), ==, EXCP_GP);
+    g_assert_cmpint(run("0f01d0", cr0, cr4 & ~(uint64_t)CR4_OSXSAVE, &state), ==, EXCP_UD);
+}
+
 /* What CPUID does not list is undefined; AVX is never there. */
 static void test_cpuid(void)
 {
@@ -213,6 +249,7 @@ int main(int argc, char **argv)
     g_test_add_func("/fpu-mode/wait-without-mp", test_wait_without_mp);
     g_test_add_func("/fpu-mode/unmasked-sse", test_unmasked_sse);
     g_test_add_func("/fpu-mode/osxsave", test_osxsave);
+    g_test_add_func("/fpu-mode/xcr0", test_xcr0);
     g_test_add_func("/fpu-mode/cpuid", test_cpuid);
     g_test_add_func("/fpu-mode/fxsave-registers", test_fxsave_registers);
     g_test_add_func("/fpu-mode/last-instruction", test_last_instruction);
