@@ -18,6 +18,7 @@
 
 struct x86_cpu *diff_cpu;
 struct x86_features diff_features;
+static bool in_32bit;
 static uint8_t shadow[DIFF_DATA_SIZE] __attribute__((aligned(4096))); /* our side's copy of the data */
 
 /* Random numbers. */
@@ -91,6 +92,9 @@ void diff_state_randomize(struct diff_state *state)
         memcpy(state->fx + i, &value, 8);
     }
     state->exception = -1;
+    for (unsigned i = 0; in_32bit && i < 16; i++) {
+        state->regs[i] = (uint32_t)state->regs[i];
+    }
 }
 
 uint8_t *diff_memory(void)
@@ -119,6 +123,13 @@ static struct diff_state *host_out;
 static volatile sig_atomic_t host_running;
 const void *diff_host_target; /* for the assembly below */
 void diff_host_enter(const struct diff_state *state) __attribute__((noreturn));
+/* Of Linux's GDT: the 32-bit user code segment and the flat data segment. */
+#define HOST_CS32 0x23
+#define HOST_DS 0x2b
+struct {
+    uint32_t offset;
+    uint16_t selector; /* 0: 64-bit code */
+} __attribute__((packed)) diff_host_far;
 
 _Static_assert(offsetof(struct diff_state, regs) == 512 && offsetof(struct diff_state, rflags) == 648, "as below");
 __asm__(".text\n"
@@ -143,7 +154,11 @@ __asm__(".text\n"
         "    popfq\n"
         "    mov 544(%rdi), %rsp\n"
         "    mov 568(%rdi), %rdi\n"
-        "    jmp *diff_host_target(%rip)\n");
+        "    jmp *diff_host_target(%rip)\n"
+        ".globl diff_host_enter_32\n"
+        "diff_host_enter_32:\n"
+        "    ljmpl *diff_host_far(%rip)\n");
+void diff_host_enter_32(void);
 
 static void on_signal(int number, siginfo_t *info, void *opaque)
 {
@@ -184,6 +199,12 @@ void diff_run_host(const uint8_t *bytes, unsigned length, const struct diff_stat
     *out = *in;
     host_out = out;
     diff_host_target = entry;
+    if (in_32bit) {
+        diff_host_far.offset = DIFF_ENTRY;
+        diff_host_far.selector = HOST_CS32;
+        diff_host_target = diff_host_enter_32;
+        __asm__ volatile("mov %0, %%ds\n mov %0, %%es" : : "r"(HOST_DS));
+    }
     syscall(SYS_arch_prctl, ARCH_SET_GS, in->gs_base);
     host_running = 1;
     if (sigsetjmp(host_exit, 0) == 0) {
@@ -362,7 +383,10 @@ void x86_raise_page_fault(struct x86_cpu *cpu, uint64_t address, uint32_t error_
 
 static void normalize(struct diff_state *state, const struct diff_ignore *ignore)
 {
-    state->rflags &= DIFF_FLAGS & ~ignore->flags;
+    for (unsigned i = 0; in_32bit && i < 16; i++) {
+        state->regs[i] = i < 8 ? (uint32_t)state->regs[i] : 0;
+    }
+    state->rflags &= DIFF_FLAGS & ~(ignore->flags | (state->exception < 0 ? 0 : ignore->flags_if_fault));
     memset(state->fx + 5, 0, 19);  /* reserved, last opcode and pointers */
     memset(state->fx + 28, 0, 4);  /* mask of MXCSR */
     memset(state->fx + 416, 0, 96);
@@ -401,7 +425,7 @@ static void report(const uint8_t *bytes, unsigned length, const struct diff_stat
     g_autoptr(GString) text = g_string_new("# differs: ");
     char line[128];
 
-    x86_disassemble(X86_MODE_64, bytes, length, in->rip, line, sizeof(line));
+    x86_disassemble(diff_cpu->mode, bytes, length, in->rip, line, sizeof(line));
     for (unsigned i = 0; i < length; i++) {
         g_string_append_printf(text, "%02x", bytes[i]);
     }
@@ -504,6 +528,34 @@ static void init_host(void)
     for (unsigned i = 0; i < G_N_ELEMENTS(signals); i++) {
         sigaction(signals[i], &action, NULL);
     }
+}
+
+static bool host_runs_32bit(void)
+{
+    static const uint8_t nop = 0x90;
+    struct diff_state in, out;
+    diff_state_randomize(&in);
+    diff_run_host(&nop, 1, &in, &out);
+    return out.exception == -1 && out.rip == DIFF_ENTRY + 1;
+}
+
+bool diff_set_32bit(bool on)
+{
+    in_32bit = on;
+    if (on && !host_runs_32bit()) {
+        in_32bit = false;
+        return false;
+    }
+    diff_cpu->mode = X86_MODE_PE | X86_MODE_CPL3 | X86_MODE_CR4_OSXSAVE |
+                     (on ? X86_MODE_32 | X86_MODE_SS32 | X86_MODE_FLAT : X86_MODE_64);
+    for (unsigned i = 0; i < S_COUNT; i++) {
+        uint32_t type = i == S_CS ? SEG_CODE | SEG_RW | SEG_A : SEG_RW | SEG_A;
+        diff_cpu->segs[i] = (struct x86_segment) {
+            .selector = i == S_CS ? HOST_CS32 : HOST_DS, .limit = UINT32_MAX,
+            .flags = SEG_G | SEG_B | SEG_P | SEG_S | 3 << SEG_DPL_SHIFT | type,
+        };
+    }
+    return true;
 }
 
 void diff_bench_init(void)

@@ -5,7 +5,7 @@
  *
  * Both sides see the same addresses: data at DIFF_DATA (guard pages around it), code at DIFF_CODE. Our side's accesses
  * go to a copy, through TLB entries that lead there. The host side ends in INT3 wherever it goes next, or in a fault;
- * a signal handler takes the state. 64-bit mode only. Link with -Wl,--allow-multiple-definition: the bench brings its
+ * a signal handler takes the state. Link with -Wl,--allow-multiple-definition: the bench brings its
  * own slow paths and x86_raise().
  */
 #ifndef FERRY_TESTS_UNIT_DIFF_BENCH_H
@@ -31,6 +31,7 @@ struct diff_state {
 /* What a comparison leaves out. */
 struct diff_ignore {
     uint32_t flags;    /* EFLAGS bits that the instruction leaves undefined */
+    uint32_t flags_if_fault; /* and these if it raises an exception */
     uint32_t x87_status; /* FSW bits likewise */
     uint32_t mxcsr;      /* MXCSR bits likewise */
     bool x87_registers; /* contents of ST(i) and tags */
@@ -40,6 +41,12 @@ struct diff_ignore {
 void diff_bench_init(void);
 extern struct x86_cpu *diff_cpu;
 extern struct x86_features diff_features;
+
+/*
+ * From now on 32-bit code (compatibility mode at the host's side) or 64-bit code again. False: the host's kernel has no
+ * 32-bit segments. Registers are then compared in their low halves.
+ */
+bool diff_set_32bit(bool on);
 
 /* Deterministic; often a corner case (0, 1, -1, sign bits, small numbers). */
 uint64_t diff_random(void);
