@@ -3,7 +3,9 @@
 #include <glib.h>
 #include <string.h>
 
+#include "chardev/char.h"
 #include "device-bench.h"
+#include "hw/core/reset.h"
 #include "hw/char/serial.h"
 #include "hw/char/uart16550.h"
 
@@ -280,12 +282,93 @@ static void test_state(void)
     bench_check_refused(&vmstate_uart16550, &uart, 11 + 2 + 16 + 4 + 16, retry, 4, "recv_fifo"); /* head */
 }
 
+/* --- a chardev that is a string --- */
+
+static struct chardev_frontend frontend;
+
+struct chardev *chardev_find(const char *id)
+{
+    return strcmp(id, "wire") ? NULL : (struct chardev *)&frontend;
+}
+
+bool chardev_attach(struct chardev *chr, const struct chardev_frontend *callbacks, GError **error)
+{
+    frontend = *callbacks;
+    return true;
+}
+
+void chardev_detach(struct chardev *chr, void *opaque)
+{
+    g_assert_true(frontend.opaque == opaque);
+    frontend = (struct chardev_frontend){ 0 };
+}
+
+int chardev_write(struct chardev *chr, const void *data, int length)
+{
+    if (wire_busy) {
+        return 0;
+    }
+    g_string_append_len(sent, data, length);
+    return length;
+}
+
+void chardev_accept_input(struct chardev *chr)
+{
+    accepts++;
+}
+
+static void test_chardev(void)
+{
+    g_autoptr(GError) error = NULL;
+    struct device *com2 = serial_isa_create(1, "wire", &error);
+
+    g_assert_no_error(error);
+    g_string_truncate(sent, 0);
+    wire_busy = true;
+    bench_out(0x2fc, 0x08);
+    bench_out(0x2f9, 0x03);
+    bench_out(0x2f8, 'k');
+    g_assert_cmphex(bench_in(0x2fd), ==, 0x20);
+    bench_clock_step(5000000);
+    g_assert_cmpstr(sent->str, ==, "");
+    wire_busy = false;
+    bench_clock_step(1000000); /* offered again within a millisecond */
+    g_assert_cmpstr(sent->str, ==, "k");
+    g_assert_cmphex(bench_in(0x2fd), ==, 0x60);
+    g_assert_cmphex(bench_in(0x2fa), ==, 0x02);
+    bench_out(0x2fa, 0x81);
+    g_assert_cmpint(frontend.can_receive(frontend.opaque), ==, 16);
+    frontend.receive(frontend.opaque, (const uint8_t *)"hi", 2);
+    bench_in(0x2fa);
+    g_assert_false(bench_lines[3]);
+    bench_clock_step(10000000); /* below the trigger: the timeout tells */
+    g_assert_true(bench_lines[3]);
+    g_assert_cmphex(bench_in(0x2fa), ==, 0xcc);
+    g_assert_cmphex(bench_in(0x2f8), ==, 'h');
+    g_assert_cmphex(bench_in(0x2f8), ==, 'i');
+    g_assert_false(bench_lines[3]);
+    frontend.event(frontend.opaque, CHARDEV_EVENT_BREAK);
+    g_assert_cmphex(bench_in(0x2fd) & 0x10, ==, 0x10);
+    frontend.receive(frontend.opaque, (const uint8_t *)"x", 1);
+    bench_out(0x2f9, 0x05);
+    g_assert_false(bench_lines[3]);
+    reset_all();
+    g_assert_cmphex(bench_in(0x2fd), ==, 0x60);
+    g_assert_cmphex(bench_in(0x2f9), ==, 0x00);
+    bench_check_golden(serial_isa_type.vmstate, com2, "000c 00 00 01 00 08 60 b0 00 00");
+    bench_check_round_trip(serial_isa_type.vmstate, com2, 11);
+    device_free(com2);
+    g_assert_null(frontend.receive);
+}
+
 static void test_isa(void)
 {
     g_autoptr(GError) error = NULL;
     struct device *com1 = serial_isa_create(0, NULL, &error);
 
     g_assert_no_error(error);
+    g_assert_cmphex(bench_in(0x3fd), ==, 0x60);
+    bench_out(0x3f8, '?'); /* nobody listens */
     g_assert_cmphex(bench_in(0x3fd), ==, 0x60);
     bench_out(0x3f9, 0x02);
     g_assert_true(bench_lines[4]);
@@ -315,6 +398,7 @@ int main(int argc, char **argv)
     g_test_add_func("/serial/receive-fifo", test_receive_fifo);
     g_test_add_func("/serial/loopback", test_loopback);
     g_test_add_func("/serial/state", test_state);
+    g_test_add_func("/serial/chardev", test_chardev);
     g_test_add_func("/serial/isa", test_isa);
     return g_test_run();
 }
