@@ -72,6 +72,17 @@ void dirty_log_disable(enum dirty_client client)
     }
 }
 
+void (*ram_block_code_hook)(struct ram_block *block, uint64_t page);
+
+static void drop_code(struct ram_block *block, const unsigned long *log, uint64_t first, uint64_t last)
+{
+    for (uint64_t page = first; page <= last; page++) {
+        if (!(__atomic_load_n(&log[page / BITS_PER_LONG], __ATOMIC_SEQ_CST) & BIT(page % BITS_PER_LONG))) {
+            ram_block_code_hook(block, page);
+        }
+    }
+}
+
 void ram_block_mark_dirty(struct ram_block *block, uint64_t offset, uint64_t length)
 {
     g_assert(offset <= block->max_length && length <= block->max_length - offset);
@@ -81,7 +92,10 @@ void ram_block_mark_dirty(struct ram_block *block, uint64_t offset, uint64_t len
     uint64_t first = offset >> GUEST_PAGE_BITS, last = (offset + length - 1) >> GUEST_PAGE_BITS;
     for (enum dirty_client client = 0; client < DIRTY_CLIENTS; client++) {
         unsigned long *log = block_log(block, client);
-        if (log) {
+        if (log && client == DIRTY_CLIENT_CODE && ram_block_code_hook) {
+            __atomic_thread_fence(__ATOMIC_SEQ_CST); /* the data is there before we look: see accel/tcg/block.c */
+            drop_code(block, log, first, last);
+        } else if (log) {
             bitmap_set_atomic(log, first, last - first + 1);
         }
     }

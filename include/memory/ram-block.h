@@ -80,7 +80,11 @@ bool dirty_log_enabled(enum dirty_client client);
 void dirty_log_enable(enum dirty_client client);
 void dirty_log_disable(enum dirty_client client);
 
-/* Marks for all clients that are on. Any thread. DMA marks after writing. */
+/*
+ * Marks for all clients that are on. Any thread. DMA marks after writing. A page without DIRTY_CLIENT_CODE's mark may
+ * hold decoded code: the hook is called for it, drops that and sets the mark. Any thread, any locks held.
+ */
+extern void (*ram_block_code_hook)(struct ram_block *block, uint64_t page);
 void ram_block_mark_dirty(struct ram_block *block, uint64_t offset, uint64_t length);
 /* Marks one client only. */
 void ram_block_mark_dirty_client(struct ram_block *block, enum dirty_client client, uint64_t page);
