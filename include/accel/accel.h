@@ -21,6 +21,8 @@ struct accel_ops {
      * lock, on the vCPU's thread. NULL: vCPUs have no thread (qtest).
      */
     void (*cpu_run)(struct x86_cpu *cpu);
+    /* The vCPU is halted and about to sleep; big lock held, may be dropped meanwhile. True: look again. May be NULL. */
+    bool (*cpu_idle)(struct x86_cpu *cpu);
     /* Makes cpu_run return soon. Any thread. exit_request is set already. */
     void (*cpu_kick)(struct x86_cpu *cpu);
     /* Accelerator's registers -> *cpu and back; the vCPU is stopped. NULL: *cpu is the truth. */
@@ -43,7 +45,7 @@ struct accel_ops {
 extern const struct accel_ops *accel; /* the one in use */
 extern const struct accel_ops accel_tcg, accel_qtest;
 
-/* Parses each -accel (or -machine accel=a:b) in order and inits the first that works; says so on fallback. */
+/* Each option is the text of an -accel ("tcg,thread=multi", "kvm:tcg"); none at all means tcg. Parses each -accel (or -machine accel=a:b) in order and inits the first that works; says so on fallback. */
 bool accel_configure(GPtrArray *options, GError **error);
 char *accel_help(void);
 

@@ -19,7 +19,11 @@ extern int vcpu_count;
 /* The vCPU of this thread, or NULL. */
 struct x86_cpu *vcpu_current(void);
 
-/* Allocates (not yet running); the machine calls it smp times. Big lock held. */
+/*
+ * Allocates (not yet running) and resets it, registers its vmstate ("cpu_common", "cpu") and its handler for system
+ * resets (reset_register(): registers as after RESET, halted unless index 0); the machine calls it smp times, then makes
+ * the APIC. Big lock held.
+ */
 struct x86_cpu *vcpu_new(const struct x86_cpu_model *model, const struct x86_features *features, GError **error);
 /* Starts all threads, paused. */
 bool vcpus_start(GError **error);
@@ -34,7 +38,12 @@ bool vcpus_paused(void);
 /* Sets bits of interrupt_request and wakes or kicks the vCPU. Any thread. */
 void cpu_interrupt(struct x86_cpu *cpu, uint32_t mask);
 void cpu_reset_interrupt(struct x86_cpu *cpu, uint32_t mask);
+/* Makes the vCPU leave cpu_run() or its sleep soon, and look for what there is to do. Any thread. */
 void vcpu_kick(struct x86_cpu *cpu);
+/* Only ends its sleep. Any thread. */
+void vcpu_wake(struct x86_cpu *cpu);
+/* On the vCPU's thread: sleeps until woken, or for at most `ns` (-1: no bound). Big lock held, dropped meanwhile. */
+void vcpu_wait(struct x86_cpu *cpu, int64_t ns);
 
 /*
  * Runs callback(cpu, opaque) on the vCPU's thread, between instructions. _async returns at once; the other waits (big lock

@@ -112,6 +112,14 @@ static inline void mem_st128(struct x86_cpu *cpu, uint64_t va, const union x86_x
 uint32_t x86_port_in(struct x86_cpu *cpu, uint16_t port, unsigned size);
 void x86_port_out(struct x86_cpu *cpu, uint16_t port, uint32_t value, unsigned size);
 
+/*
+ * Around any other call into a device (the APIC) from an instruction: takes the big lock and gives it back. Out of the
+ * guest meanwhile: host pointers from mem_host() are void afterwards, here and after every mem_* or x86_port_* call
+ * that may have reached a device.
+ */
+void x86_device_begin(struct x86_cpu *cpu);
+void x86_device_end(struct x86_cpu *cpu);
+
 /* TLB maintenance for the vCPU itself. */
 void tlb_flush(struct x86_cpu *cpu, bool global_too);
 void tlb_flush_page(struct x86_cpu *cpu, uint64_t va);
