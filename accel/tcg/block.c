@@ -1,0 +1,566 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Blocks of decoded instructions: made, found, dropped.
+ *
+ * Keyed by guest-physical address and mode, found through each vCPU's jump cache (by linear address) or the hash table.
+ * An instruction that crosses a page makes a block of its own, which also has the second page in its key.
+ *
+ * Guest code changes. DIRTY_CLIENT_CODE clear means that a page may hold blocks and every writer takes its slow path; the
+ * first block on a page clears it and arms. vCPU stores drop the blocks that they overlap and then store, both under
+ * pages_lock (block_store()); DMA and host-pointer users drop all of the page's and set the mark. A decoder notes the
+ * page's generation before it reads the bytes and throws the block away if that has changed by the time it inserts it.
+ *
+ * Dropped blocks may be running, here or on another vCPU: their handlers are overwritten with one that leaves the
+ * block, so new code takes effect at the next instruction everywhere, and `mode` is set so that no link or jump cache
+ * entry leads in again. Memory is not reused before a whole flush: blocks are carved from two halves; when one is full all
+ * blocks are dropped, and the other half is used once every vCPU has passed a boundary since *its* last use (an epoch).
+ */
+#include <sys/mman.h>
+
+#include "accel/tcg/internal.h"
+#include "util/log.h"
+
+#define HASH_SIZE (1u << 16)
+/* The largest block: what must be free in a half before a decoding starts. */
+#define BLOCK_MAX (sizeof(struct tcg_block) + (X86_BLOCK_INSNS + 1) * sizeof(struct x86_insn))
+
+struct code_page {
+    struct tcg_block *blocks; /* through page_next[] */
+    uint64_t coverage;        /* bit i: bytes [64 i, 64 i + 64) are in some block */
+    uint64_t generation;      /* counts stores that hit coverage */
+};
+
+uint64_t block_epoch;
+
+static GMutex decode_lock; /* one decoder at a time; guards the arena */
+static GMutex pages_lock;  /* guards code_pages, page lists and changes to the hash chains */
+static GHashTable *code_pages; /* host address of the page -> struct code_page */
+static struct tcg_block *hash_table[HASH_SIZE]; /* atomic reads */
+static struct {
+    uint8_t *base;
+    uint64_t half, used;
+    unsigned current;
+} arena;
+
+bool block_cache_init(uint64_t bytes, GError **error)
+{
+    arena.half = bytes / 2 & TLB_PAGE_MASK;
+    arena.base = mmap(NULL, 2 * arena.half, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (arena.base == MAP_FAILED) {
+        return error_setf_errno(error, errno, "tcg: cannot reserve %" G_GUINT64_FORMAT " bytes for decoded blocks", bytes);
+    }
+    code_pages = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    ram_block_code_hook = block_page_written;
+    dirty_log_enable(DIRTY_CLIENT_CODE);
+    return true;
+}
+
+/* --- jump cache --- */
+
+void jump_cache_clear(struct tcg_cpu *t)
+{
+    memset(t->jump, 0, sizeof(t->jump));
+}
+
+/* Blocks that begin on the page, or on the one before and cross into it. */
+void jump_cache_clear_page(struct tcg_cpu *t, uint64_t va)
+{
+    for (unsigned back = 0; back < 2; back++) {
+        uint64_t page = (va & TLB_PAGE_MASK) - back * GUEST_PAGE_SIZE;
+        memset(&t->jump[jump_index(page) & ~63u], 0, 64 * sizeof(t->jump[0]));
+    }
+}
+
+/* --- dropping; pages_lock held --- */
+
+static void leave_dropped(struct x86_cpu *cpu, const struct x86_insn *insn)
+{
+    struct tcg_block *block = cpu->tcg->block;
+
+    /* Instructions from here on have not run: they were counted at the block's start. */
+    cpu->instructions -= block->count - (insn - block->insns);
+    x86_leave_block(cpu, x86_cpu_rip(cpu), 2);
+}
+
+static unsigned hash_of(uint64_t gpa, uint32_t mode)
+{
+    uint64_t h = (gpa ^ (uint64_t)mode << 40) * 0x9e3779b97f4a7c15ull;
+    return h >> 48;
+}
+_Static_assert(HASH_SIZE == 1 << 16, "hash_of gives 16 bits");
+
+static void unlink_from_hash(struct tcg_block *block, uint32_t mode)
+{
+    struct tcg_block **link = &hash_table[hash_of(block->gpa, mode)];
+    while (*link && *link != block) {
+        link = &(*link)->hash_next;
+    }
+    if (*link) {
+        __atomic_store_n(link, block->hash_next, __ATOMIC_RELEASE);
+    }
+}
+
+static void unlink_from_page(struct tcg_block *block, unsigned which)
+{
+    struct code_page *page = block->pages[which];
+    struct tcg_block **link = &page->blocks;
+    while (*link && *link != block) {
+        link = &(*link)->page_next[(*link)->pages[0] == page ? 0 : 1];
+    }
+    if (*link) {
+        *link = block->page_next[which];
+    }
+}
+
+static void disarm_handlers(struct tcg_block *block)
+{
+    for (unsigned i = 0; i < block->count; i++) {
+        __atomic_store_n(&block->insns[i].handler, leave_dropped, __ATOMIC_RELAXED);
+    }
+}
+
+static void drop_block(struct tcg_block *block)
+{
+    uint32_t mode = block->mode;
+
+    unlink_from_hash(block, mode);
+    unlink_from_page(block, 0);
+    if (block->pages[1]) {
+        unlink_from_page(block, 1);
+    }
+    __atomic_store_n(&block->mode, BLOCK_DROPPED, __ATOMIC_RELEASE);
+    disarm_handlers(block);
+}
+
+/* Bytes that `block` has on `page`: [*first, *last]. */
+static void extent_on_page(const struct tcg_block *block, const struct code_page *page, unsigned *first, unsigned *last)
+{
+    unsigned start = block->gpa & ~TLB_PAGE_MASK, end = start + block->bytes - 1;
+    if (block->pages[0] == page) {
+        *first = start;
+        *last = MIN(end, GUEST_PAGE_SIZE - 1);
+    } else {
+        *first = 0;
+        *last = end - GUEST_PAGE_SIZE;
+    }
+}
+
+static uint64_t coverage_of(unsigned first, unsigned last)
+{
+    return (UINT64_MAX >> (63 - (last / 64 - first / 64))) << (first / 64);
+}
+
+/* Drops what overlaps [first, last]; coverage is then exact again. */
+static void drop_overlapping(struct code_page *page, unsigned first, unsigned last)
+{
+    struct tcg_block *block = page->blocks;
+
+    page->coverage = 0;
+    while (block) {
+        struct tcg_block *next = block->page_next[block->pages[0] == page ? 0 : 1];
+        unsigned from, to;
+        extent_on_page(block, page, &from, &to);
+        if (from <= last && first <= to) {
+            drop_block(block);
+        } else {
+            page->coverage |= coverage_of(from, to);
+        }
+        block = next;
+    }
+}
+
+static struct code_page *code_page_find(const struct ram_block *block, uint64_t page)
+{
+    return g_hash_table_lookup(code_pages, block->host + page * GUEST_PAGE_SIZE);
+}
+
+void block_page_written(struct ram_block *block, uint64_t page)
+{
+    g_mutex_lock(&pages_lock);
+    struct code_page *code = code_page_find(block, page);
+    if (code) {
+        code->generation++;
+        drop_overlapping(code, 0, GUEST_PAGE_SIZE - 1);
+    }
+    ram_block_mark_dirty_client(block, DIRTY_CLIENT_CODE, page);
+    g_mutex_unlock(&pages_lock);
+}
+
+void block_store(struct ram_block *block, uint64_t page, uint64_t offset, void *host, const void *value, unsigned size)
+{
+    g_mutex_lock(&pages_lock);
+    struct code_page *code = code_page_find(block, page);
+    if (code && code->coverage & coverage_of(offset, offset + size - 1)) {
+        code->generation++;
+        drop_overlapping(code, offset, offset + size - 1);
+    }
+    if (!code || !code->coverage) {
+        ram_block_mark_dirty_client(block, DIRTY_CLIENT_CODE, page);
+    }
+    switch (size) { /* single-copy atomic where the guest may expect it */
+    case 1:
+        __atomic_store_n((uint8_t *)host, *(const uint8_t *)value, __ATOMIC_RELAXED);
+        break;
+    case 2:
+        __atomic_store_n((uint16_t *)host, *(const uint16_t *)value, __ATOMIC_RELAXED);
+        break;
+    case 4:
+        __atomic_store_n((uint32_t *)host, *(const uint32_t *)value, __ATOMIC_RELAXED);
+        break;
+    case 8:
+        __atomic_store_n((uint64_t *)host, *(const uint64_t *)value, __ATOMIC_RELAXED);
+        break;
+    default:
+        memcpy(host, value, size);
+    }
+    g_mutex_unlock(&pages_lock);
+}
+
+/* --- the arena --- */
+
+static bool epoch_honoured(struct tcg_cpu *t, uint64_t epoch)
+{
+    return !__atomic_load_n(&t->in_run, __ATOMIC_SEQ_CST) ||
+           __atomic_load_n(&t->block_epoch, __ATOMIC_SEQ_CST) >= epoch;
+}
+
+void block_epoch_honour(struct tcg_cpu *t)
+{
+    uint64_t epoch = __atomic_load_n(&block_epoch, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&t->block_epoch, __ATOMIC_RELAXED) != epoch) {
+        jump_cache_clear(t);
+        __atomic_store_n(&t->block_epoch, epoch, __ATOMIC_SEQ_CST);
+    }
+}
+
+/* Drops every block. decode_lock held. */
+static void flush_locked(void)
+{
+    g_mutex_lock(&pages_lock);
+    for (unsigned i = 0; i < HASH_SIZE; i++) {
+        for (struct tcg_block *block = hash_table[i]; block; block = block->hash_next) {
+            __atomic_store_n(&block->mode, BLOCK_DROPPED, __ATOMIC_RELEASE);
+            disarm_handlers(block);
+        }
+        __atomic_store_n(&hash_table[i], NULL, __ATOMIC_RELEASE);
+    }
+    g_hash_table_remove_all(code_pages);
+    g_mutex_unlock(&pages_lock);
+    arena.current ^= 1;
+    arena.used = 0;
+    __atomic_add_fetch(&block_epoch, 1, __ATOMIC_SEQ_CST);
+    tcg_kick_boundaries();
+}
+
+void block_flush_all(void)
+{
+    g_mutex_lock(&decode_lock);
+    flush_locked();
+    g_mutex_unlock(&decode_lock);
+}
+
+/* Room for one block. decode_lock held, between blocks on `t`, in the guest. */
+static struct tcg_block *arena_reserve(struct tcg_cpu *t)
+{
+    if (arena.used + BLOCK_MAX > arena.half) {
+        /* The half that we turn to was left one epoch ago: all must have noticed that before it is written over. */
+        tcg_guest_leave(t);
+        block_epoch_honour(t);
+        tcg_wait_vcpus(epoch_honoured, block_epoch);
+        flush_locked();
+        block_epoch_honour(t);
+        tcg_guest_enter(t);
+    }
+    return (struct tcg_block *)(arena.base + arena.current * arena.half + arena.used);
+}
+
+/* --- decoding --- */
+
+static void fall_through(struct x86_cpu *cpu, const struct x86_insn *insn)
+{
+    x86_leave_block(cpu, x86_cpu_rip(cpu), 0);
+}
+
+static void log_block(struct x86_cpu *cpu, const struct tcg_block *block, uint64_t pc, const uint8_t *bytes)
+{
+    GString *text = g_string_new(NULL);
+    char line[128];
+
+    g_string_append_printf(text, "----------------\nIN: mode %03x\n", block->mode);
+    for (unsigned i = 0; i < block->count; i++) {
+        const struct x86_insn *insn = &block->insns[i];
+        x86_disassemble(block->mode, bytes + insn->offset, MAX(block->bytes - insn->offset, 1), pc + insn->offset, line,
+                        sizeof(line));
+        g_string_append_printf(text, "0x%08" G_GINT64_MODIFIER "x:  %s\n", pc + insn->offset, line);
+    }
+    log_printf(LOG_IN_ASM, "%s\n", text->str);
+    g_string_free(text, TRUE);
+}
+
+/*
+ * Decodes from `bytes` into `block`. `available` ends at the page's end, or 15 bytes on where a crossing instruction was
+ * put together. 0 instructions: the first one does not fit into `available`.
+ */
+static void decode_block(struct x86_cpu *cpu, struct tcg_block *block, uint32_t mode, const uint8_t *bytes,
+                         unsigned available)
+{
+    struct x86_decode_context ctx = { .mode = mode, .features = &cpu->features };
+    unsigned limit = mode & (X86_MODE_TF | X86_MODE_SHADOW) ? 1 : X86_BLOCK_INSNS;
+    enum x86_decode_result result = X86_DECODE_OK;
+    unsigned at = 0, count = 0, length = 0;
+
+    while (result == X86_DECODE_OK && count < limit && at < available && at <= X86_BLOCK_BYTES - 15) {
+        ctx.offset = at;
+        result = x86_decode(&ctx, bytes + at, MIN(available - at, 15), &block->insns[count], &length);
+        if (result == X86_DECODE_MORE) {
+            break;
+        }
+        count++;
+        at += length ? length : 1; /* unknown lengths: the byte that is wrong belongs to the block */
+    }
+    block->mode = mode;
+    block->count = count;
+    block->bytes = at;
+    block->insns[count] = (struct x86_insn) { .handler = fall_through, .offset = at, .next = at };
+}
+
+/* Fetches up to 15 bytes across two pages, or from a device, through the ordinary checks. Raises. */
+static unsigned fetch_bytes(struct x86_cpu *cpu, uint64_t pc, uint8_t *bytes, unsigned count)
+{
+    uint64_t mask = cpu->efer & EFER_LMA ? UINT64_MAX : UINT32_MAX;
+
+    for (unsigned i = 0; i < count; i++) {
+        const struct tlb_page *page;
+        uint64_t gpa;
+        const uint8_t *host = tlb_code(cpu, (pc + i) & mask, &page, &gpa);
+        if (host) {
+            bytes[i] = __atomic_load_n(host, __ATOMIC_RELAXED);
+        } else {
+            uint64_t value = 0xff;
+            tcg_guest_leave(cpu->tcg);
+            flat_view_load(cpu->tcg->memory, gpa, 1, &value);
+            tcg_guest_enter(cpu->tcg);
+            bytes[i] = value;
+        }
+    }
+    return count;
+}
+
+static void init_block(struct tcg_block *block, uint64_t gpa)
+{
+    memset(block, 0, sizeof(*block));
+    block->gpa = gpa;
+    block->gpa2 = NO_GPA;
+}
+
+/* One instruction that is not kept: fetched from a device, or from a page that others keep rewriting. */
+static struct tcg_block *decode_uncached(struct x86_cpu *cpu, uint64_t pc, uint64_t gpa, uint32_t mode)
+{
+    struct tcg_block *block = cpu->tcg->scratch;
+    uint8_t bytes[15];
+
+    init_block(block, gpa);
+    for (unsigned count = 1; count <= 15; count++) { /* byte by byte: must not fault on bytes that it does not have */
+        fetch_bytes(cpu, pc + count - 1, bytes + count - 1, 1);
+        decode_block(cpu, block, mode | X86_MODE_SHADOW, bytes, count);
+        if (block->count) {
+            break;
+        }
+    }
+    block->mode = mode;
+    return block;
+}
+
+struct source {
+    struct ram_block *ram;
+    uint64_t page;
+    struct code_page *code;
+    uint64_t generation;
+};
+
+/*
+ * Makes writers to [first, last] of the page go through block_store() and notes the generation. May leave the guest
+ * (arming), so host pointers and TLB entries are void afterwards. decode_lock held.
+ */
+static void protect(struct x86_cpu *cpu, struct source *source, const struct tlb_page *page, unsigned first, unsigned last)
+{
+    source->ram = page->block;
+    source->page = page->page;
+    unsigned long *word = &source->ram->dirty[DIRTY_CLIENT_CODE][source->page / BITS_PER_LONG];
+    unsigned long bit = BIT(source->page % BITS_PER_LONG);
+    if (__atomic_load_n(word, __ATOMIC_SEQ_CST) & bit) {
+        __atomic_and_fetch(word, ~bit, __ATOMIC_SEQ_CST);
+        tlb_drop_writes_to(cpu->tcg, source->ram, source->page);
+        if (vcpu_count > 1) {
+            tcg_dirty_arm();
+        }
+    }
+    g_mutex_lock(&pages_lock);
+    source->code = code_page_find(source->ram, source->page);
+    if (!source->code) {
+        source->code = g_new0(struct code_page, 1);
+        g_hash_table_insert(code_pages, source->ram->host + source->page * GUEST_PAGE_SIZE, source->code);
+    }
+    source->code->coverage |= coverage_of(first, last);
+    source->generation = source->code->generation;
+    g_mutex_unlock(&pages_lock);
+}
+
+static bool still_protected(const struct source *source)
+{
+    return source->code->generation == source->generation &&
+           !bitmap_test(source->ram->dirty[DIRTY_CLIENT_CODE], source->page);
+}
+
+/* False: the code was written meanwhile. decode_lock held. */
+static bool insert(struct tcg_block *block, struct source *sources, unsigned pages)
+{
+    bool ok = true;
+
+    g_mutex_lock(&pages_lock);
+    for (unsigned i = 0; i < pages; i++) {
+        ok = ok && still_protected(&sources[i]);
+    }
+    for (unsigned i = 0; ok && i < pages; i++) {
+        block->pages[i] = sources[i].code;
+        block->page_next[i] = sources[i].code->blocks;
+        sources[i].code->blocks = block;
+    }
+    if (ok) {
+        struct tcg_block **head = &hash_table[hash_of(block->gpa, block->mode)];
+        block->hash_next = *head;
+        __atomic_store_n(head, block, __ATOMIC_RELEASE);
+        arena.used += sizeof(*block) + (block->count + 1) * sizeof(struct x86_insn);
+    }
+    g_mutex_unlock(&pages_lock);
+    return ok;
+}
+
+/* The block's bytes are all on one page. NULL: they were written meanwhile. Count 0: the first instruction crosses. */
+static struct tcg_block *decode_in_page(struct x86_cpu *cpu, const struct tlb_page *page, uint64_t pc, uint64_t gpa,
+                                        uint32_t mode)
+{
+    struct tcg_block *block = arena_reserve(cpu->tcg);
+    unsigned first = gpa & ~TLB_PAGE_MASK, available = MIN(GUEST_PAGE_SIZE - first, X86_BLOCK_BYTES);
+    struct source source;
+    uint8_t bytes[X86_BLOCK_BYTES];
+
+    protect(cpu, &source, page, first, first + available - 1);
+    init_block(block, gpa);
+    memcpy(bytes, source.ram->host + source.page * GUEST_PAGE_SIZE + first, available);
+    decode_block(cpu, block, mode, bytes, available);
+    if (block->count == 0) {
+        return block;
+    }
+    if (log_enabled(LOG_IN_ASM)) {
+        log_block(cpu, block, pc, bytes);
+    }
+    return insert(block, &source, 1) ? block : NULL;
+}
+
+static struct tcg_block *decode_crossing(struct x86_cpu *cpu, const struct tlb_page *page, const struct tlb_page *page2,
+                                         uint64_t pc, uint64_t gpa, uint32_t mode)
+{
+    struct tcg_block *block = arena_reserve(cpu->tcg);
+    unsigned first = gpa & ~TLB_PAGE_MASK, head = GUEST_PAGE_SIZE - first;
+    struct source sources[2];
+    uint8_t bytes[15];
+
+    protect(cpu, &sources[0], page, first, GUEST_PAGE_SIZE - 1);
+    protect(cpu, &sources[1], page2, 0, 14);
+    init_block(block, gpa);
+    block->gpa2 = page2->gpa;
+    memcpy(bytes, sources[0].ram->host + sources[0].page * GUEST_PAGE_SIZE + first, head);
+    memcpy(bytes + head, sources[1].ram->host + sources[1].page * GUEST_PAGE_SIZE, 15 - head);
+    decode_block(cpu, block, mode | X86_MODE_SHADOW, bytes, 15);
+    block->mode = mode;
+    if (block->bytes <= head) {
+        return NULL; /* it was rewritten into one that does not cross */
+    }
+    if (log_enabled(LOG_IN_ASM)) {
+        log_block(cpu, block, pc, bytes);
+    }
+    return insert(block, sources, 2) ? block : NULL;
+}
+
+static void lock_decoder(struct tcg_cpu *t)
+{
+    if (!g_mutex_trylock(&decode_lock)) {
+        tcg_guest_leave(t); /* its holder may be waiting for us to pass a boundary */
+        g_mutex_lock(&decode_lock);
+        tcg_guest_enter(t);
+    }
+}
+
+static struct tcg_block *hash_find(struct x86_cpu *cpu, uint64_t pc, uint64_t gpa, uint32_t mode)
+{
+    struct tcg_block *block = __atomic_load_n(&hash_table[hash_of(gpa, mode)], __ATOMIC_ACQUIRE);
+
+    for (; block; block = __atomic_load_n(&block->hash_next, __ATOMIC_ACQUIRE)) {
+        if (block->gpa != gpa || block->mode != mode) {
+            continue;
+        }
+        if (block->gpa2 == NO_GPA) {
+            return block;
+        }
+        const struct tlb_page *page2;
+        uint64_t gpa2;
+        tlb_code(cpu, (pc + GUEST_PAGE_SIZE) & TLB_PAGE_MASK, &page2, &gpa2);
+        if (gpa2 == block->gpa2) {
+            return block;
+        }
+    }
+    return NULL;
+}
+
+static struct tcg_block *decode(struct x86_cpu *cpu, uint64_t pc, uint64_t gpa, uint32_t mode)
+{
+    struct tcg_block *block;
+    const struct tlb_page *page, *page2;
+    uint64_t gpa2;
+    bool crosses = false;
+
+    for (int tries = 0; tries < 4; tries++) {
+        /* Raises, so before the lock; arena, lock and protection may leave the guest, hence copies of the entries. */
+        struct tlb_page first, second;
+        if (!tlb_code(cpu, pc, &page, &gpa)) {
+            break;
+        }
+        first = *page;
+        if (crosses) {
+            if (!tlb_code(cpu, (pc + GUEST_PAGE_SIZE) & TLB_PAGE_MASK, &page2, &gpa2)) {
+                break;
+            }
+            second = *page2;
+            if (second.block == first.block && second.page == first.page) {
+                break; /* two mappings of one page: a block can be on its list only once */
+            }
+        }
+        lock_decoder(cpu->tcg);
+        block = crosses ? decode_crossing(cpu, &first, &second, pc, gpa, mode) :
+                          decode_in_page(cpu, &first, pc, gpa, mode);
+        g_mutex_unlock(&decode_lock);
+        if (block && block->count) {
+            return block;
+        }
+        crosses = block && !block->count;
+    }
+    return decode_uncached(cpu, pc, gpa, mode);
+}
+
+struct tcg_block *block_find(struct x86_cpu *cpu, uint64_t pc, uint32_t mode)
+{
+    const struct tlb_page *page;
+    struct tcg_block *block = NULL;
+    uint64_t gpa;
+
+    if (tlb_code(cpu, pc, &page, &gpa)) {
+        block = hash_find(cpu, pc, gpa, mode);
+        if (!block) {
+            block = decode(cpu, pc, gpa, mode);
+        }
+    } else {
+        block = decode_uncached(cpu, pc, gpa, mode);
+    }
+    return block;
+}

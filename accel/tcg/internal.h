@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files of the software CPU share.
+ *
+ * In and out of the guest. A vCPU is "in the guest" while it may touch RAM through its soft TLB without logging or run
+ * a decoded block. It leaves before it blocks on anything (the big lock above all) and honours what was asked of it in
+ * the meantime when it enters again, before it touches RAM. So whoever needs all vCPUs to have seen a change waits
+ * only for those that are in, and these reach the end of their block without waiting for anybody.
+ *
+ * Locks, outermost first: the big lock; decode_lock (block.c: one decoder at a time; taken out of the guest, held in
+ * it); pages_lock (block.c: page lists and hash chains; innermost, never held across anything that waits);
+ * guest_lock (guest.c: sleepers that wait for vCPUs).
+ */
+#ifndef FERRY_ACCEL_TCG_INTERNAL_H
+#define FERRY_ACCEL_TCG_INTERNAL_H
+
+#include "accel/accel.h"
+#include "accel/tcg/mem.h"
+#include "accel/vcpu.h"
+#include "memory/memory.h"
+#include "target/i386/decode.h"
+#include "target/i386/insn.h"
+
+/* Low bits of a TLB tag: why the access goes the slow way. */
+#define TLB_INVALID 0x800ull
+#define TLB_MMIO 0x001ull
+#define TLB_ROM 0x002ull /* write: dropped */
+#define TLB_LOG 0x004ull /* write: mark first */
+#define TLB_PAGE_MASK (~0xfffull)
+
+/* What a TLB entry maps, beside the part that hits look at. */
+struct tlb_page {
+    uint64_t gpa;
+    struct ram_block *block; /* NULL: not RAM */
+    uint64_t page;           /* number within the block */
+    bool global;
+};
+
+struct code_page;
+
+/* A run of decoded instructions; never changes but for `mode`, `link` and, once dropped, the handlers. */
+struct tcg_block {
+    uint32_t mode;            /* X86_MODE_* it was decoded under, or BLOCK_DROPPED; atomic */
+    uint16_t count;           /* instructions */
+    uint16_t bytes;
+    uint64_t gpa;             /* of the first byte */
+    uint64_t gpa2;            /* page of the last byte if that is another one, else NO_GPA */
+    struct tcg_block *link[2]; /* direct successors on the same page; atomic, checked against cpu->mode when followed */
+    struct tcg_block *hash_next;
+    struct tcg_block *page_next[2];
+    struct code_page *pages[2];
+    struct x86_insn insns[];  /* count, and one more that leaves the block */
+};
+#define BLOCK_DROPPED 0xffffffffu
+#define NO_GPA UINT64_MAX
+
+#define JUMP_BITS 12
+#define JUMP_SIZE (1u << JUMP_BITS)
+struct jump_entry {
+    uint64_t pc; /* linear */
+    struct tcg_block *block;
+};
+
+struct tcg_cpu {
+    struct tcg_tlb tlb; /* first: mem.h counts on it */
+    struct tlb_page pages[MMU_INDEXES][TLB_SIZE];
+    bool tlb_used[MMU_INDEXES]; /* anything filled since the last whole flush */
+    struct jump_entry jump[JUMP_SIZE];
+    struct x86_cpu *cpu;
+    struct tcg_block *block;    /* runs now, or NULL between blocks */
+    struct flat_view *memory, *io;
+    uint64_t instruction_limit; /* stop at this count (icount); UINT64_MAX without */
+
+    /* Changed by others, atomically. */
+    uint32_t in_guest;
+    uint32_t in_run;      /* within cpu_run(): may hold blocks, in the guest or out */
+    bool view_stale;
+    bool flush_requested;
+    uint64_t armed;       /* arm generation honoured */
+    uint64_t block_epoch; /* block cache epoch honoured */
+
+    struct tcg_block *scratch; /* for code that cannot be cached */
+};
+
+/* guest.c */
+extern uint64_t arm_generation; /* atomic */
+void tcg_guest_enter(struct tcg_cpu *t);
+void tcg_guest_leave(struct tcg_cpu *t);
+/* Between blocks, in the guest: does what was asked (EXIT_BOUNDARY). */
+void tcg_guest_boundary(struct tcg_cpu *t);
+/* Asks every vCPU to pass tcg_guest_boundary(); does not wait. */
+void tcg_kick_boundaries(void);
+/* Returns when done() holds for each vCPU; it is tried again whenever one passes a boundary, leaves or ends its run. */
+void tcg_wait_vcpus(bool (*done)(struct tcg_cpu *t, uint64_t value), uint64_t value);
+void tcg_dirty_arm(void);
+
+/* softmmu.c */
+void tlb_init(struct tcg_cpu *t);
+/* Every store logs again. */
+void tlb_drop_writes(struct tcg_cpu *t);
+void tlb_drop_writes_to(struct tcg_cpu *t, struct ram_block *block, uint64_t page);
+/* Translates for a fetch; raises. Entry's page data through *page; host pointer to the byte, NULL if it is not RAM. */
+const uint8_t *tlb_code(struct x86_cpu *cpu, uint64_t pc, const struct tlb_page **page, uint64_t *gpa);
+void tcg_refresh_views(struct tcg_cpu *t);
+
+/* block.c */
+extern uint64_t block_epoch; /* atomic; counts whole flushes */
+bool block_cache_init(uint64_t bytes, GError **error);
+/* The block at linear address pc for cpu->mode; raises what the fetch raises. */
+struct tcg_block *block_find(struct x86_cpu *cpu, uint64_t pc, uint32_t mode);
+/* Between blocks: forget what a flush has dropped. */
+void block_epoch_honour(struct tcg_cpu *t);
+void block_flush_all(void);
+void jump_cache_clear(struct tcg_cpu *t);
+void jump_cache_clear_page(struct tcg_cpu *t, uint64_t va);
+/* A vCPU stores to a page that may hold code: stores `value` after dropping what it overlaps. */
+void block_store(struct ram_block *block, uint64_t page, uint64_t offset, void *host, const void *value, unsigned size);
+/* Drops all blocks of the page and lets writers go on unlogged. */
+void block_page_written(struct ram_block *block, uint64_t page);
+
+static inline unsigned jump_index(uint64_t pc)
+{
+    return ((pc >> 12 ^ pc >> 18) & 63) << 6 | ((pc ^ pc >> 6) & 63);
+}
+
+/* run-loop.c */
+void tcg_cpu_run(struct x86_cpu *cpu);
+
+/* icount.c */
+extern bool icount_on;
+void icount_set_limit(struct tcg_cpu *t);
+void icount_expired(struct x86_cpu *cpu);
+bool icount_idle(struct x86_cpu *cpu);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Runs blocks. Between two of them, and only there, interrupts are taken, others' requests honoured, and faults
+ * delivered: a fault leaves its block by siglongjmp with RIP and the counters put right here.
+ *
+ * Direct successors on the same page are linked: what maps the page is what maps the block, so no lookup is due. All
+ * else goes through the jump cache, which any TLB flush clears.
+ */
+#include <inttypes.h>
+
+#include "accel/tcg/internal.h"
+#include "target/i386/exception.h"
+#include "util/log.h"
+#include "util/main-loop.h"
+
+static inline bool events_pending(const struct x86_cpu *cpu)
+{
+    const uint64_t *both = (const uint64_t *)(const void *)&cpu->interrupt_request;
+    return __builtin_expect(__atomic_load_n(both, __ATOMIC_RELAXED) != 0, 0);
+}
+_Static_assert(offsetof(struct x86_cpu, interrupt_request) % 8 == 0 &&
+               offsetof(struct x86_cpu, exit_request) == offsetof(struct x86_cpu, interrupt_request) + 4,
+               "events_pending() reads both at once");
+
+/* Between blocks. False: leave cpu_run(). */
+static bool handle_events(struct x86_cpu *cpu)
+{
+    if (__atomic_load_n(&cpu->exit_request, __ATOMIC_ACQUIRE) & EXIT_BOUNDARY) {
+        tcg_guest_boundary(cpu->tcg);
+    }
+    if (__atomic_load_n(&cpu->exit_request, __ATOMIC_ACQUIRE) & EXIT_LEAVE) {
+        return false;
+    }
+    if (x86_interrupt_pending(cpu)) {
+        int vector;
+        tcg_guest_leave(cpu->tcg);
+        big_lock();
+        vector = x86_interrupt_accept(cpu);
+        big_unlock();
+        tcg_guest_enter(cpu->tcg);
+        if (vector >= 0) {
+            x86_interrupt_deliver(cpu, vector);
+        }
+    }
+    return !cpu->halted; /* INIT may have put it to sleep */
+}
+
+static void log_run(struct x86_cpu *cpu, uint64_t pc)
+{
+    if (log_enabled(LOG_CPU)) {
+        GString *text = g_string_new(NULL);
+        x86_cpu_describe(cpu, text);
+        log_printf(LOG_CPU, "%s\n", text->str);
+        g_string_free(text, TRUE);
+    }
+    log_printf(LOG_EXEC, "Trace %d: %016" PRIx64 " mode %03x\n", cpu->index, pc, cpu->mode);
+}
+
+/* 16 and 32-bit modes: all of the block within CS's limit, or instruction by instruction up to it. Raises #GP. */
+static struct tcg_block *within_limit(struct x86_cpu *cpu, struct tcg_block *block, uint64_t pc)
+{
+    uint32_t rip = cpu->regs[R_RIP], limit = cpu->segs[S_CS].limit;
+
+    if (rip <= limit && limit - rip >= block->bytes - 1u) {
+        return block;
+    }
+    if (rip <= limit && block->count > 1) {
+        block = block_find(cpu, pc, cpu->mode | X86_MODE_SHADOW);
+    }
+    if (rip > limit || limit - rip < block->bytes - 1u) {
+        x86_raise_error(cpu, EXCP_GP, 0);
+    }
+    return block;
+}
+
+static struct tcg_block *find(struct x86_cpu *cpu, uint64_t pc)
+{
+    struct tcg_cpu *t = cpu->tcg;
+    struct jump_entry *jump = &t->jump[jump_index(pc)];
+    struct tcg_block *block = jump->block;
+
+    if (__builtin_expect(jump->pc == pc && block && __atomic_load_n(&block->mode, __ATOMIC_RELAXED) == cpu->mode, 1)) {
+        return block;
+    }
+    block = block_find(cpu, pc, cpu->mode);
+    if (block != t->scratch) {
+        *jump = (struct jump_entry) { pc, block };
+    }
+    return block;
+}
+
+static inline uint64_t linear_pc(const struct x86_cpu *cpu)
+{
+    if ((cpu->mode & X86_MODE_BITS) == X86_MODE_64) {
+        return cpu->regs[R_RIP];
+    }
+    return (uint32_t)(cpu->segs[S_CS].base + cpu->regs[R_RIP]);
+}
+
+static inline void run_block(struct x86_cpu *cpu, struct tcg_block *block)
+{
+    cpu->tcg->block = block;
+    cpu->instructions += block->count;
+    cpu->insn = block->insns;
+    cpu->insn->handler(cpu, cpu->insn);
+    cpu->tcg->block = NULL;
+}
+
+/* After a block that ran under TF or in an interrupt's shadow. */
+static void end_single_step(struct x86_cpu *cpu, uint32_t mode)
+{
+    if (mode & X86_MODE_TF) {
+        cpu->dr[6] |= 1 << 14;
+        x86_raise_trap(cpu, EXCP_DB);
+    }
+}
+
+static void begin_shadowed(struct x86_cpu *cpu)
+{
+    cpu->interrupt_shadow = false;
+    cpu->mode &= ~X86_MODE_SHADOW;
+}
+
+static void run_blocks(struct x86_cpu *cpu)
+{
+    struct tcg_cpu *t = cpu->tcg;
+    struct tcg_block *last = NULL, *block;
+    uint64_t last_pc = 0;
+
+    for (;;) {
+        if (events_pending(cpu)) {
+            if (!handle_events(cpu)) {
+                return;
+            }
+            last = NULL;
+        }
+        if (__builtin_expect(cpu->instructions >= t->instruction_limit, 0)) {
+            icount_expired(cpu);
+            last = NULL;
+            continue;
+        }
+        uint32_t mode = cpu->mode;
+        uint64_t pc = linear_pc(cpu);
+        block = last && cpu->exit_slot < 2 ? __atomic_load_n(&last->link[cpu->exit_slot], __ATOMIC_ACQUIRE) : NULL;
+        if (!block || __atomic_load_n(&block->mode, __ATOMIC_RELAXED) != mode) {
+            block = find(cpu, pc);
+            if (last && cpu->exit_slot < 2 && ((pc ^ last_pc) & TLB_PAGE_MASK) == 0 && block->gpa2 == NO_GPA &&
+                last->gpa2 == NO_GPA && block != t->scratch && last != t->scratch && (mode & X86_MODE_BITS)) {
+                __atomic_store_n(&last->link[cpu->exit_slot], block, __ATOMIC_RELEASE);
+            }
+        }
+        if (__builtin_expect((mode & X86_MODE_BITS) != X86_MODE_64, 0)) {
+            block = within_limit(cpu, block, pc);
+        }
+        if (log_enabled(LOG_EXEC | LOG_CPU)) {
+            log_run(cpu, pc);
+        }
+        if (__builtin_expect(mode & (X86_MODE_SHADOW | X86_MODE_TF), 0)) {
+            begin_shadowed(cpu);
+            run_block(cpu, block);
+            end_single_step(cpu, mode);
+            last = NULL;
+            continue;
+        }
+        run_block(cpu, block);
+        last = block;
+        last_pc = pc;
+    }
+}
+
+/* A fault left a block half-way (or was raised between blocks): back to a state as if its instruction had not begun. */
+static void unwind(struct x86_cpu *cpu)
+{
+    struct tcg_block *block = cpu->tcg->block;
+
+    if (block) {
+        if (cpu->insn >= block->insns && cpu->insn <= block->insns + block->count) { /* not after a task switch */
+            cpu->instructions -= block->count - (cpu->insn - block->insns);
+        }
+        cpu->regs[R_RIP] = x86_cpu_rip(cpu);
+        cpu->tcg->block = NULL;
+    }
+}
+
+void tcg_cpu_run(struct x86_cpu *cpu)
+{
+    struct tcg_cpu *t = cpu->tcg;
+
+    if (cpu->halted) {
+        if (!x86_cpu_has_work(cpu)) {
+            return;
+        }
+        __atomic_store_n(&cpu->halted, false, __ATOMIC_RELEASE);
+    }
+    __atomic_store_n(&t->in_run, 1, __ATOMIC_SEQ_CST);
+    block_epoch_honour(t);
+    tcg_guest_enter(t);
+    if (icount_on) {
+        icount_set_limit(t);
+    }
+    cpu->fault_jump_valid = true;
+    if (sigsetjmp(cpu->fault_jump, 0)) {
+        unwind(cpu);
+        x86_exception_take(cpu); /* may raise again, and comes back here */
+    }
+    run_blocks(cpu);
+    cpu->fault_jump_valid = false;
+    tcg_guest_leave(t);
+    __atomic_store_n(&t->in_run, 0, __ATOMIC_SEQ_CST);
+    tcg_guest_leave(t); /* wakes who waits for in_run */
+}
