@@ -25,5 +25,8 @@ const struct x86_op *const x86_op_tables[] = {
     x86_ops_string,
     x86_ops_bmi,
     x86_ops_bcd,
+    x86_ops_system,
+    x86_ops_segment,
+    x86_ops_syscall,
     NULL,
 };

@@ -97,6 +97,10 @@ enum x86_exception {
 #define CPU_INTERRUPT_INIT 0x0400
 #define CPU_INTERRUPT_SIPI 0x0800
 
+/* Bits of exit_request. */
+#define EXIT_LEAVE 1u    /* leave cpu_run(): something to do under the big lock */
+#define EXIT_BOUNDARY 2u /* the accelerator's own: act between two blocks and run on */
+
 /* A segment register with its hidden part. `flags` is the descriptor's high dword & 0x00f0ff00. */
 struct x86_segment {
     uint32_t selector;
@@ -194,12 +198,15 @@ struct x86_cpu {
     uint32_t smbase, sipi_vector;
     uint64_t a20_mask;                    /* all ones: A20 is always on */
     bool nmi_blocked;                     /* between an NMI and its IRET */
+    bool shutdown;                        /* triple fault: only INIT or a reset ends it */
 
     /* Exceptions in hand (target/i386/exception.c). */
     sigjmp_buf fault_jump;                /* x86_raise() ends here */
     bool fault_jump_valid;
     int exception, exception_error;       /* vector (-1: none) and error code */
     bool exception_has_error;
+    int delivering;                       /* vector whose delivery is under way (-1: none): decides on double faults */
+    bool delivering_external;             /* … and it came from outside: nested error codes carry EXT */
 
     /* Life of the vCPU: accel/vcpu.c. */
     int index;                            /* 0.. ; also the initial APIC id */
@@ -207,17 +214,26 @@ struct x86_cpu {
     GThread *thread;
     int thread_id;                        /* gettid() of it, or -1 */
     bool halted;                          /* HLT, or waiting for SIPI; atomic */
-    uint32_t interrupt_request;           /* CPU_INTERRUPT_*; atomic */
-    uint32_t exit_request;                /* leave the inner loop; atomic */
+    /* Both are looked at between blocks with one 64-bit load. */
+    uint32_t interrupt_request __attribute__((aligned(8))); /* CPU_INTERRUPT_*; atomic */
+    uint32_t exit_request;                /* EXIT_*; atomic */
     bool stop, stopped, unplug;           /* big lock */
-    GCond *halt_cond;                     /* goes with the big lock */
-    struct cpu_work *work;                /* big lock... see accel/vcpu.h */
+    GMutex wake_lock;                     /* guards `wake` and goes with halt_cond; innermost */
+    GCond *halt_cond;
+    bool wake;                            /* look again: set by whoever gives the vCPU something to do */
+    struct cpu_work *work;                /* queue of accel/vcpu.c; big lock */
     const struct x86_cpu_model *model;
     struct x86_features features;         /* the model's, with +x,-y */
     const struct x86_apic_ops *apic_ops;
     void *apic;
     uint64_t instructions;                /* executed so far (icount, statistics) */
 };
+
+/* -smp, as CPUID shows it; the machine sets it before it makes vCPUs. APIC ids are expected to be laid out by it. */
+struct x86_topology {
+    unsigned sockets, cores, threads;
+};
+extern struct x86_topology x86_topology;
 
 /* Registers and descriptor caches as after power-up or INIT (SDM 3A, 10.1.1). The APIC and the vCPU's thread are not touched. */
 void x86_cpu_reset(struct x86_cpu *cpu, bool init);
@@ -227,6 +243,16 @@ void x86_cpu_start_at_sipi(struct x86_cpu *cpu, uint8_t vector);
 /* All of EFLAGS, and setting those in `mask` (lazy flags resolved). */
 uint32_t x86_flags_get(struct x86_cpu *cpu);
 void x86_flags_set(struct x86_cpu *cpu, uint32_t value, uint32_t mask);
+
+/* STI, MOV SS, POP SS: the next instruction runs without interrupts before it. */
+void x86_set_interrupt_shadow(struct x86_cpu *cpu);
+/* Would a halted CPU wake up? Any thread, but only advisory off the vCPU's own. */
+bool x86_cpu_has_work(const struct x86_cpu *cpu);
+/* A triple fault: the system's reset (system_reset_request); called on the vCPU's thread without the big lock. */
+extern void (*x86_triple_fault_hook)(struct x86_cpu *cpu);
+/* Registers vmstate "cpu_common" and "cpu", instance cpu->index. */
+bool x86_cpu_vmstate_register(struct x86_cpu *cpu, GError **error);
+void x86_cpu_vmstate_unregister(struct x86_cpu *cpu);
 
 /* Recomputes what is derived (mode, cpl's mmu_index, …) after CS, CRs, EFER or EFLAGS changed. */
 void x86_cpu_update_mode(struct x86_cpu *cpu);
@@ -255,8 +281,5 @@ void x86_cpuid(const struct x86_cpu *cpu, uint32_t leaf, uint32_t subleaf, uint3
 bool x86_debug_translate(struct x86_cpu *cpu, uint64_t linear, uint64_t *gpa);
 /* `info registers`: appended. */
 void x86_cpu_describe(struct x86_cpu *cpu, GString *text);
-
-extern const struct vmstate_description vmstate_x86_cpu;        /* "cpu" */
-extern const struct vmstate_description vmstate_x86_cpu_common; /* "cpu_common" */
 
 #endif

@@ -77,7 +77,9 @@ extern const struct x86_op x86_ops_bmi[];
 extern const struct x86_op x86_ops_string[];
 extern const struct x86_op x86_ops_bit[];
 extern const struct x86_op x86_ops_branch[];
-extern const struct x86_op x86_ops_system[];
+extern const struct x86_op x86_ops_system[]; /* ops-system.c, ops-segment.c, ops-syscall.c */
+extern const struct x86_op x86_ops_segment[];
+extern const struct x86_op x86_ops_syscall[];
 extern const struct x86_op x86_ops_x87[];
 extern const struct x86_op x86_ops_x87_control[];
 extern const struct x86_op x86_ops_sse[]; /* MMX and SSE: ops-sse-*.c */
