@@ -2,7 +2,7 @@
 /*
  * What firmware does with a PCI bus, for boards that boot without one: addresses for the BARs, interrupt lines,
  * decoding on. The same addresses that SeaBIOS gives the same devices, so that guests find what they find elsewhere:
- * I/O upwards from 0xc000; memory as high as it fits, prefetchable above the rest; within each, the largest first,
+ * I/O upwards from 0xc000; memory as high as it fits, prefetchable apart from the rest; within each, the largest first,
  * then in the order of slots.
  */
 #include "hw/pci/pci.h"
