@@ -78,6 +78,7 @@ static bool provider_start(struct free_page_provider *provider, uint32_t id, GEr
     if (!b->vdev.running) {
         return error_setf(error, "the guest does not run");
     }
+    provider->poison = virtio_has_feature(&b->vdev, VIRTIO_BALLOON_F_PAGE_POISON);
     set_status(b, HINT_REQUESTED, id);
     b->done_owed = true;
     publish(b);
