@@ -3,8 +3,8 @@
 #include "target/i386/fpu.h"
 
 /*
- * The selectors of the last instruction and operand are not kept: they read as 0, as on processors whose CPUID says that
- * FCS and FDS are deprecated.
+ * The selectors of the last instruction and operand are not kept: they read as 0, as on processors whose CPUID says
+ * that FCS and FDS are deprecated.
  */
 void fxsave_put_x87(const struct x87_state *fpu, struct fxsave_image *image, bool wide)
 {

@@ -37,13 +37,13 @@ APPROX_OPS(APPROX_STAMP)
     X(COMISS, comiss, vec_load4) X(COMISD, comisd, vec_load8)                                  \
     X(UCOMISS, ucomiss, vec_load4) X(UCOMISD, ucomisd, vec_load8)
 #define COMPARE_STAMP(NAME, name, load)                                                             \
-    static inline uint32_t name##_host(uint32_t csr, __m128i d, __m128i s, __m128i *r)              \
+    static inline uint32_t name##_host(bool plain, uint32_t csr, __m128i d, __m128i s, __m128i *r)              \
     {                                                                                               \
         uint32_t after;                                                                             \
         bool zero, parity, carry;                                                                   \
-        asm volatile("ldmxcsr %6\n\t" #name " %5, %4\n\tstmxcsr %0\n\tldmxcsr %7"                   \
-                     : "=m"(after), "=@ccz"(zero), "=@ccp"(parity), "=@ccc"(carry)                  \
-                     : "x"(d), "x"(s), "m"(csr), "m"(vec_host_mxcsr));                              \
+        VEC_UNDER_CSR(plain, csr, after, #name " %[s], %[d]",                                       \
+                      VEC_ARGS("=@ccz"(zero), "=@ccp"(parity), "=@ccc"(carry)),                     \
+                      VEC_ARGS([d] "x"(d), [s] "x"(s)));                                            \
         *r = _mm_set_epi64x(0, (zero ? EFLAGS_ZF : 0) | (parity ? EFLAGS_PF : 0) | (carry ? EFLAGS_CF : 0)); \
         return after;                                                                               \
     }                                                                                               \

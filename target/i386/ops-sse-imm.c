@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Operations with an imm8. It is part of the host instruction, so each has a table of 256 tiny host functions, one per
- * immediate, assembled here; decoding stores the function's address in insn->imm. They follow the C calling convention:
- * XMM arguments in XMM0 and XMM1, result in XMM0.
+ * Operations with an imm8. It is part of the host instruction, so each has a table of 256 tiny host functions, one
+ * per immediate, assembled here; decoding stores the function's address in insn->imm. They follow the C calling
+ * convention: XMM arguments in XMM0 and XMM1, result in XMM0.
  */
 #include "target/i386/vector.h"
 
@@ -94,15 +94,21 @@ IMM_CODE(insertps, 4, "insertps $imm, %xmm1, %xmm0")
 static const struct vec_imm insertps_imm = { insertps_forms, vec_code_insertps, NULL, 4 };
 
 /* Floating point: the call between loads of the guest's and the host's MXCSR. */
-static inline uint32_t imm_fp_host(const struct x86_insn *insn, uint32_t csr, __m128i d, __m128i s, __m128i *r)
+static inline uint32_t imm_fp_host(const struct x86_insn *insn, bool plain, uint32_t csr, __m128i d, __m128i s,
+                                   __m128i *r)
 {
     uint32_t after;
-    asm volatile("ldmxcsr %0" : : "m"(csr) : "memory");
+    if (!plain) {
+        asm volatile("ldmxcsr %0" : : "m"(csr) : "memory");
+    }
     *r = imm_call(insn, d, s);
-    asm volatile("stmxcsr %0\n\tldmxcsr %1" : "=m"(after) : "m"(vec_host_mxcsr) : "memory");
+    asm volatile("stmxcsr %0" : "=m"(after) : : "memory");
+    if (!plain) {
+        asm volatile("ldmxcsr %0" : : "m"(vec_host_mxcsr) : "memory");
+    }
     return after;
 }
-#define IMM_FP_HOST(csr, d, s, r) imm_fp_host(insn, csr, d, s, r)
+#define IMM_FP_HOST(plain, csr, d, s, r) imm_fp_host(insn, plain, csr, d, s, r)
 
 static inline void imm_fp(struct x86_cpu *cpu, const struct x86_insn *insn, __m128i s)
 {
@@ -174,8 +180,9 @@ static inline __m128i string_run(struct x86_cpu *cpu, const struct x86_insn *ins
 STRING_SET(string_index, cpu->regs[R_RCX] = (uint32_t)_mm_cvtsi128_si32(out))
 STRING_SET(string_mask, vec_set(cpu, 0, out))
 
-#define STRING_CODE(name, result) \
-    "mov %rdx, %r8\n\tmov %edi, %eax\n\tmov %esi, %edx\n\t" name " $imm, %xmm1, %xmm0\n\tpushfq\n\tpop %rax\n\t" result
+#define STRING_CODE(name, result)                                                                           \
+    "mov %rdx, %r8\n\tmov %edi, %eax\n\tmov %esi, %edx\n\t" name " $imm, %xmm1, %xmm0\n\tpushfq\n\tpop %rax\n\t"    \
+    result
 #define STRING_OPS(X)                                                                                            \
     X(PCMPESTRI, pcmpestri, index, "mov %ecx, (%r8)") X(PCMPISTRI, pcmpistri, index, "mov %ecx, (%r8)")          \
     X(PCMPESTRM, pcmpestrm, mask, "movdqu %xmm0, (%r8)") X(PCMPISTRM, pcmpistrm, mask, "movdqu %xmm0, (%r8)")

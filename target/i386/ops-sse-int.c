@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Packed integer operations (MMX, SSE2, SSSE3, SSE4.1, AES) and the bitwise and shuffling ones of SSE: everything of two
- * operands that neither reads MXCSR nor has an immediate inside the host instruction.
+ * Packed integer operations (MMX, SSE2, SSSE3, SSE4.1, AES) and the bitwise and shuffling ones of SSE: everything
+ * of two operands that neither reads MXCSR nor has an immediate inside the host instruction.
  */
 #include "target/i386/vector.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Moves of MMX and XMM registers: whole, partial, to and from general registers, masked, non-temporal (which are plain
- * stores here: the caches are the host's business).
+ * Moves of MMX and XMM registers: whole, partial, to and from general registers, masked, non-temporal (which are
+ * plain stores here: the caches are the host's business).
  */
 #include "target/i386/vector.h"
 
@@ -261,8 +261,8 @@ static const struct vec_form movnti_forms[] = { { VF_MG, movnti_32 }, { VF_MG | 
 static const struct vec_form movntq_forms[] = { { VF_MP, movq_mp }, { VF_END, NULL } };
 
 /*
- * MASKMOVDQU, MASKMOVQ: bytes of dst whose byte in src has its sign bit set go to [DS:RDI]. Whether masked bytes can fault
- * is the implementation's choice; here, as on AMD's, the whole range is checked.
+ * MASKMOVDQU, MASKMOVQ: bytes of dst whose byte in src has its sign bit set go to [DS:RDI]. Whether masked bytes
+ * can fault is the implementation's choice; here, as on AMD's, the whole range is checked.
  */
 static void masked_store(struct x86_cpu *cpu, const struct x86_insn *insn, const uint8_t *data, const uint8_t *mask,
                          unsigned size)
@@ -301,7 +301,8 @@ const struct x86_op x86_ops_sse_move[] = {
     VEC_ROW(MOVLHPS, movlhps_forms),     VEC_ROW(MOVD, movd_forms),          VEC_ROW(MOVQ, movq_forms),
     VEC_ROW(MOVDQ2Q, movdq2q_forms),     VEC_ROW(MOVQ2DQ, movq2dq_forms),    VEC_ROW(MOVMSKPS, movmskps_forms),
     VEC_ROW(MOVMSKPD, movmskpd_forms),   VEC_ROW(PMOVMSKB, pmovmskb_forms),  VEC_ROW(MOVNTI, movnti_forms),
-    VEC_ROW(MOVNTQ, movntq_forms),       { ZYDIS_MNEMONIC_MASKMOVDQU, FEAT_WORDS, 0, vec_translate_masked, maskmovdqu_forms, 0 },
+    VEC_ROW(MOVNTQ, movntq_forms),
+    { ZYDIS_MNEMONIC_MASKMOVDQU, FEAT_WORDS, 0, vec_translate_masked, maskmovdqu_forms, 0 },
     { ZYDIS_MNEMONIC_MASKMOVQ, FEAT_WORDS, 0, vec_translate_masked, maskmovq_forms, 0 },
     VEC_TABLE_END,
 };

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * x87 control: FNINIT, FNCLEX, the control and status words, environments and states (FNSTENV, FLDENV, FNSAVE, FRSTOR),
- * FWAIT, EMMS. Intel SDM volume 1, 8.1.8 to 8.1.10.
+ * x87 control: FNINIT, FNCLEX, the control and status words, environments and states (FNSTENV, FLDENV, FNSAVE,
+ * FRSTOR), FWAIT, EMMS. Intel SDM volume 1, 8.1.8 to 8.1.10.
  *
- * The selectors of the last instruction and operand are not kept and read as 0 (fpu-image.c). In real and virtual-8086
- * mode their "linear address" is therefore the offset alone.
+ * The selectors of the last instruction and operand are not kept and read as 0 (fpu-image.c). In real and
+ * virtual-8086 mode their "linear address" is therefore the offset alone.
  */
 #include "accel/tcg/mem.h"
 #include "target/i386/decode.h"
@@ -204,8 +204,8 @@ STAMP(frstor)
 
 /* One handler whatever the operands. */
 static enum x86_decode_result control_translate(const struct x86_decode_context *ctx, const struct x86_op *op,
-                                                const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *operands,
-                                                struct x86_insn *insn)
+                                                const ZydisDecodedInstruction *zi,
+                                                const ZydisDecodedOperand *operands, struct x86_insn *insn)
 {
     insn->opsize = 1;
     insn->handler = ctx->mode & X86_MODE_NOFPU ? x87_unavailable : (x86_handler *)op->handlers;

@@ -2,13 +2,14 @@
 /*
  * x87 instructions proper, run by the host's x87 on the guest's whole state.
  *
- * The guest's registers, tags, control and status words are loaded with FRSTOR, the same two opcode bytes are executed
- * and the state is taken back with FNSAVE: rounding, precision control, masked and unmasked responses, condition codes
- * and stack faults are the host's own. FNSAVE does not wait, so an exception that the guest has unmasked is taken back as
- * pending status and never signals in the host; FNSAVE's initialization leaves the host's x87 as C code expects it.
+ * The guest's registers, tags, control and status words are loaded with FRSTOR, the same two opcode bytes are
+ * executed and the state is taken back with FNSAVE: rounding, precision control, masked and unmasked responses,
+ * condition codes and stack faults are the host's own. FNSAVE does not wait, so an exception that the guest has
+ * unmasked is taken back as pending status and never signals in the host; FNSAVE's initialization leaves the host's
+ * x87 as C code expects it.
  *
- * Every byte pair D8..DF, modrm has its host entry in one assembled table: register forms as they are, memory forms with
- * [RDI] as the operand, which is a buffer of ours. insn->imm is the entry's address.
+ * Every byte pair D8..DF, modrm has its host entry in one assembled table: register forms as they are, memory forms
+ * with [RDI] as the operand, which is a buffer of ours. insn->imm is the entry's address.
  *
  * Left out: the selectors of the last instruction and operand; FERR#/IRQ 13 (CR0.NE is taken as set).
  */
@@ -112,7 +113,10 @@ static void x87_conditional(struct x86_cpu *cpu, const struct x86_insn *insn)
     X86_NEXT(cpu, insn);
 }
 
-/* FCOMI and kin: ZF, PF, CF from the host, also if the comparison is invalid and that is unmasked; OF, SF, AF cleared. */
+/*
+ * FCOMI and kin: ZF, PF, CF from the host, also if the comparison is invalid and that is unmasked; OF, SF, AF
+ * cleared.
+ */
 static void x87_compare(struct x86_cpu *cpu, const struct x86_insn *insn)
 {
     struct x87_image image;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * FXSAVE, FXRSTOR, XSAVE, XSAVEOPT, XRSTOR, XGETBV, XSETBV, LDMXCSR, STMXCSR. Intel SDM volume 1, 10.5 and 13; AMD APM volume 2, 11.4.4
- * for fast FXSAVE (EFER.FFXSR).
+ * FXSAVE, FXRSTOR, XSAVE, XSAVEOPT, XRSTOR, XGETBV, XSETBV, LDMXCSR, STMXCSR. Intel SDM volume 1, 10.5 and 13; AMD
+ * APM volume 2, 11.4.4 for fast FXSAVE (EFER.FFXSR).
  *
- * XSAVE knows components 0 (x87) and 1 (SSE), in the standard format; compaction and supervisor state are not offered in
- * CPUID and XSAVEC/XSAVES are undefined. Both components always count as in use and modified, so XSAVEOPT is XSAVE.
+ * XSAVE knows components 0 (x87) and 1 (SSE), in the standard format; compaction and supervisor state are not
+ * offered in CPUID and XSAVEC/XSAVES are undefined. Both components always count as in use and modified, so
+ * XSAVEOPT is XSAVE.
  */
 #include "accel/tcg/mem.h"
 #include "target/i386/decode.h"
@@ -18,7 +19,8 @@
 /* Byte ranges of the legacy image: what x87, MXCSR and XMM take. */
 enum { IMAGE_MXCSR = 24, IMAGE_ST = 32, IMAGE_XMM = 160, IMAGE_XMM_END = 416 };
 
-static void image_store(struct x86_cpu *cpu, uint64_t va, const struct fxsave_image *image, unsigned from, unsigned to)
+static void image_store(struct x86_cpu *cpu, uint64_t va, const struct fxsave_image *image, unsigned from,
+                        unsigned to)
 {
     for (unsigned at = from; at < to; at += 8) {
         uint64_t word;
@@ -59,7 +61,10 @@ static void image_check_mxcsr(struct x86_cpu *cpu, uint32_t mxcsr)
     }
 }
 
-/* Without CR4.OSFXSR the XMM registers and MXCSR are not part of the image, as the operating system does not know them. */
+/*
+ * Without CR4.OSFXSR the XMM registers and MXCSR are not part of the image, as the operating system does not know
+ * them.
+ */
 static inline void fxsave_run(struct x86_cpu *cpu, const struct x86_insn *insn, bool wide)
 {
     uint64_t va = image_address(cpu, insn, 16);
@@ -123,7 +128,10 @@ static inline void xsave_run(struct x86_cpu *cpu, const struct x86_insn *insn, b
     mem_st64(cpu, va + XSAVE_HEADER, kept | components);
 }
 
-/* XSTATE_BV may name only what XCR0 enables; XCOMP_BV and the eight bytes after it must be zero in the standard format. */
+/*
+ * XSTATE_BV may name only what XCR0 enables; XCOMP_BV and the eight bytes after it must be zero in the standard
+ * format.
+ */
 static uint64_t xrstor_header(struct x86_cpu *cpu, uint64_t va)
 {
     uint64_t present = mem_ld64(cpu, va + XSAVE_HEADER);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * From operands to forms for the MMX and SSE tables, the handlers for "not available now", and unmasked SSE exceptions.
+ * From operands to forms for the MMX and SSE tables, the handlers for "not available now", and unmasked SSE
+ * exceptions.
  */
 #include "target/i386/vector.h"
 

@@ -32,8 +32,8 @@ x86_translate vec_translate;
 /* For MASKMOVDQU and MASKMOVQ, whose memory operand is implied. */
 x86_translate vec_translate_masked;
 /*
- * For operations whose imm8 is part of the host instruction: `handlers` is a struct vec_imm. insn->imm becomes the address
- * of the host code for that immediate (see ops-sse-imm.c).
+ * For operations whose imm8 is part of the host instruction: `handlers` is a struct vec_imm. insn->imm becomes the
+ * address of the host code for that immediate (see ops-sse-imm.c).
  */
 struct vec_imm {
     const struct vec_form *forms;
@@ -169,37 +169,62 @@ static inline bool vec_any_unmasked(const struct x86_cpu *cpu)
     return __builtin_expect((cpu->mxcsr & MXCSR_MASKS) != MXCSR_MASKS, 0);
 }
 /*
- * Some exception is unmasked. `flags`: what the masked operation raised; `exact`, `flushed`: the same with flush-to-zero
- * off and on, which tells an unmasked underflow (tiny, even if exact). Raises, or returns the flags to commit.
+ * Some exception is unmasked. `flags`: what the masked operation raised; `exact`, `flushed`: the same with
+ * flush-to-zero off and on, which tells an unmasked underflow (tiny, even if exact). Raises, or returns the flags
+ * to commit.
  */
 uint32_t vec_fp_unmasked(struct x86_cpu *cpu, uint32_t flags, uint32_t exact, uint32_t flushed);
 
 /*
- * Runs `host(csr, d, s, &r)`, which executes the operation under the given MXCSR and returns the MXCSR afterwards;
- * raises what is unmasked before anything is committed, then commits the flags.
+ * An asm statement `text` and the MXCSR after it, in `after`. `plain`: under the host's MXCSR as it is; else
+ * between loads of `csr` and of the host's. Operands are named; `outs` and `ins` are VEC_ARGS(...) lists.
  */
-#define VEC_FP_RUN(cpu, host, d, s, r)                                                       \
-    do {                                                                                     \
-        uint32_t csr_ = vec_csr(cpu);                                                        \
-        uint32_t flags_ = host(csr_, d, s, &(r)) & MXCSR_FLAGS;                              \
-        if (vec_any_unmasked(cpu)) {                                                         \
-            __m128i unused_;                                                                 \
-            uint32_t exact_ = host(csr_ & ~MXCSR_FTZ, d, s, &unused_);                       \
-            flags_ = vec_fp_unmasked(cpu, flags_, exact_, host(csr_ | MXCSR_FTZ, d, s, &unused_)); \
-        }                                                                                    \
-        (cpu)->mxcsr |= flags_;                                                              \
+#define VEC_ARGS(...) __VA_ARGS__
+#define VEC_UNDER_CSR(plain, csr, after, text, outs, ins, ...)                                        \
+    do {                                                                                              \
+        if (plain) {                                                                                  \
+            asm volatile(text "\n\tstmxcsr %[csr_after]" : outs, [csr_after] "=m"(after) : ins          \
+                         : "memory", ##__VA_ARGS__);                                                  \
+        } else {                                                                                      \
+            asm volatile("ldmxcsr %[csr_guest]\n\t" text "\n\tstmxcsr %[csr_after]\n\tldmxcsr %[csr_host]" \
+                         : outs, [csr_after] "=m"(after)                                              \
+                         : ins, [csr_guest] "m"(csr), [csr_host] "m"(vec_host_mxcsr)                  \
+                         : "memory", ##__VA_ARGS__);                                                  \
+        }                                                                                             \
     } while (0)
 
-/* host(): the two-operand host instruction between loads of the guest's and the host's MXCSR. */
-#define VEC_FP_HOST(name)                                                                          \
-    static inline uint32_t name##_host(uint32_t csr, __m128i d, __m128i s, __m128i *r)             \
-    {                                                                                              \
-        uint32_t after;                                                                            \
-        asm volatile("ldmxcsr %3\n\t" #name " %2, %0\n\tstmxcsr %1\n\tldmxcsr %4"                \
-                     : "+x"(d), "=m"(after)                                                        \
-                     : "x"(s), "m"(csr), "m"(vec_host_mxcsr));                                     \
-        *r = d;                                                                                    \
-        return after;                                                                              \
+/*
+ * Runs `host(plain, csr, d, s, &r)`, which executes the operation and returns the MXCSR afterwards; raises what is
+ * unmasked before anything is committed, then commits the flags.
+ *
+ * Loading MXCSR twice costs more than the operation. With the guest's controls at their default, which are the
+ * host's, it first runs plain: if the host's sticky flags then show nothing that the guest's MXCSR lacks, no flag
+ * is due.
+ */
+#define VEC_FP_RUN(cpu, host, d, s, r)                                                                  \
+    do {                                                                                                \
+        if (__builtin_expect(((cpu)->mxcsr & ~MXCSR_FLAGS) == HOST_MXCSR, 1) &&                         \
+            __builtin_expect(!(host(true, 0, d, s, &(r)) & ~(cpu)->mxcsr & MXCSR_FLAGS), 1)) {          \
+            break;                                                                                      \
+        }                                                                                               \
+        uint32_t csr_ = vec_csr(cpu);                                                                   \
+        uint32_t flags_ = host(false, csr_, d, s, &(r)) & MXCSR_FLAGS;                                  \
+        if (vec_any_unmasked(cpu)) {                                                                    \
+            __m128i unused_;                                                                            \
+            uint32_t exact_ = host(false, csr_ & ~MXCSR_FTZ, d, s, &unused_);                           \
+            flags_ = vec_fp_unmasked(cpu, flags_, exact_, host(false, csr_ | MXCSR_FTZ, d, s, &unused_)); \
+        }                                                                                               \
+        (cpu)->mxcsr |= flags_;                                                                         \
+    } while (0)
+
+/* host(): the two-operand host instruction. */
+#define VEC_FP_HOST(name)                                                                               \
+    static inline uint32_t name##_host(bool plain, uint32_t csr, __m128i d, __m128i s, __m128i *r)      \
+    {                                                                                                   \
+        uint32_t after;                                                                                 \
+        VEC_UNDER_CSR(plain, csr, after, #name " %[s], %[d]", VEC_ARGS([d] "+x"(d)), VEC_ARGS([s] "x"(s))); \
+        *r = d;                                                                                         \
+        return after;                                                                                   \
     }
 #define VEC_FP_HANDLERS(name, load)                                           \
     static void name##_xx(struct x86_cpu *cpu, const struct x86_insn *insn)   \

@@ -21,7 +21,10 @@ static unsigned parse(const char *hex, uint8_t *bytes)
     return length;
 }
 
-/* The exception that `hex` ends in, under these control registers; the mode bits follow from them as in the run loop. */
+/*
+ * The exception that `hex` ends in, under these control registers; the mode bits follow from them as in the run
+ * loop.
+ */
 static int run(const char *hex, uint64_t cr0, uint64_t cr4, struct diff_state *state)
 {
     uint8_t bytes[32];
@@ -102,7 +105,10 @@ static void test_wait_without_mp(void)
     g_assert_cmpint(run("9b", CR0_PE | CR0_PG | CR0_TS, CR4_PAE, &state), ==, RUNS);
 }
 
-/* An unmasked division by zero: #XM, or #UD if the operating system does not know #XM; MXCSR has the flag, XMM0 is kept. */
+/*
+ * An unmasked division by zero: #XM, or #UD if the operating system does not know #XM; MXCSR has the flag, XMM0 is
+ * kept.
+ */
 static void test_unmasked_sse(void)
 {
     struct diff_state state, before;
@@ -196,11 +202,18 @@ static void test_cpuid(void)
     g_assert_cmpint(run("0fc727", cr0, cr4, &state), ==, EXCP_UD); /* xsavec [rdi] */
 }
 
+/* Our side's copy of what fresh() points RDI at. */
+static const uint8_t *our_data(void)
+{
+    uint64_t va = DIFF_DATA + 0x400;
+    return (const uint8_t *)(uintptr_t)(tlb_entry(diff_cpu, MMU_USER, va)->addend + va);
+}
+
 /* FXSAVE saves eight XMM registers in 32-bit mode, and none with EFER.FFXSR in 64-bit mode at CPL 0. */
 static void test_fxsave_registers(void)
 {
     static const uint8_t untouched[128];
-    const uint8_t *data = (const uint8_t *)(uintptr_t)(tlb_entry(diff_cpu, MMU_USER, DIFF_DATA)->addend + DIFF_DATA + 0x400);
+    const uint8_t *data = our_data();
     const uint64_t cr0 = CR0_PE | CR0_PG | CR0_NE, cr4 = CR4_OSFXSR | CR4_PAE;
     const uint32_t mode = diff_cpu->mode;
     struct diff_state state;
@@ -226,7 +239,7 @@ static void test_fxsave_registers(void)
 static void test_last_instruction(void)
 {
     struct diff_state state;
-    const uint8_t *data = (const uint8_t *)(uintptr_t)(tlb_entry(diff_cpu, MMU_USER, DIFF_DATA)->addend + DIFF_DATA + 0x400);
+    const uint8_t *data = our_data();
     uint64_t ip, dp;
     uint16_t opcode;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * MMX and SSE to SSE4.2 against the host CPU. Nothing is listed here: the opcode maps are walked with each mandatory
- * prefix and REX.W, Zydis says what belongs to these extensions, and each encoding runs in register and memory form on
- * random states. An encoding that our tables lack fails, since the host executes it.
+ * MMX and SSE to SSE4.2 against the host CPU. Nothing is listed here: the opcode maps are walked with each
+ * mandatory prefix and REX.W, Zydis says what belongs to these extensions, and each encoding runs in register and
+ * memory form on random states. An encoding that our tables lack fails, since the host executes it.
  */
 #include <string.h>
 
@@ -107,7 +107,10 @@ static void random_memory_operand(struct diff_state *state, bool inside)
     state->regs[R_RDI] = va;
     if (va + 16 <= DIFF_DATA + DIFF_DATA_SIZE) {
         diff_random_operand((uint8_t *)(uintptr_t)va);
-        /* LDMXCSR: reserved bits mostly clear, and never AMD's misaligned mode, which the host may have and we have not */
+        /*
+         * LDMXCSR: reserved bits mostly clear, and never AMD's misaligned mode, which the host may have and we have
+         * not
+         */
         *(uint16_t *)(uintptr_t)(va + 2) &= pick(4) ? 0 : 0xfffd;
         diff_memory_sync();
     }
@@ -130,7 +133,10 @@ static bool check(const struct encoding *encoding, bool memory)
     if (memory || maskmovq || encoding->zi.mnemonic == ZYDIS_MNEMONIC_MASKMOVDQU) {
         random_memory_operand(&state, maskmovq);
     }
-    /* Unmasked, underflow and overflow are inexact as if the exponent were unbounded, which a masked run cannot see. */
+    /*
+     * Unmasked, underflow and overflow are inexact as if the exponent were unbounded, which a masked run cannot
+     * see.
+     */
     memcpy(&mxcsr, state.fx + 24, 4);
     ignore.mxcsr = (mxcsr & 0xc00) == 0xc00 ? 0 : 0x20;
     return diff_check(encoding->bytes, encoding->length, &state, &ignore, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * x87 against the host CPU: every D8..DF encoding that Zydis knows, register and memory forms, on random stacks, tags,
- * control words and operands; then the save images and what depends on CR0.
+ * x87 against the host CPU: every D8..DF encoding that Zydis knows, register and memory forms, on random stacks,
+ * tags, control words and operands; then the save images and what depends on CR0.
  */
 #include <string.h>
 
