@@ -14,7 +14,6 @@
 #include "accel/vcpu.h"
 #include "hw/acpi/piix4-pm.h"
 #include "hw/char/serial.h"
-#include "hw/core/reset.h"
 #include "hw/intc/apic.h"
 #include "hw/intc/i8259.h"
 #include "hw/intc/ioapic.h"
@@ -73,17 +72,8 @@ static bool pc_create_memory(struct pc *pc, GError **error)
 
 /* --- vCPUs --- */
 
-static void pc_reset_cpus(void *opaque)
-{
-    VCPU_FOREACH (cpu) {
-        x86_cpu_reset(cpu, false);
-    }
-}
-
-/* The APICs' own reset handlers come behind ours: they put the APs to sleep until their SIPI. */
 static bool pc_create_cpus(struct pc *pc, GError **error)
 {
-    reset_register(pc_reset_cpus, pc);
     for (int i = 0; i < pc->machine->smp_cpus; i++) {
         struct x86_cpu *cpu = vcpu_new(pc->machine->cpu_model, &pc->machine->cpu_features, error);
         if (!cpu || !apic_create(cpu, error)) {
