@@ -68,6 +68,7 @@ struct tcg_cpu {
     struct jump_entry jump[JUMP_SIZE];
     struct x86_cpu *cpu;
     struct tcg_block *block;    /* runs now, or NULL between blocks */
+    uint64_t block_pc;          /* its linear address */
     struct flat_view *memory, *io;
     uint64_t instruction_limit; /* stop at this count (icount); UINT64_MAX without */
 
@@ -125,6 +126,11 @@ static inline unsigned jump_index(uint64_t pc)
 
 /* run-loop.c */
 void tcg_cpu_run(struct x86_cpu *cpu);
+
+/* exec-trace.c */
+extern bool exec_trace_on;
+bool exec_trace_open(const char *path, GError **error);
+void exec_trace_block(const struct x86_cpu *cpu, const struct tcg_block *block, uint64_t pc);
 
 /* icount.c */
 extern bool icount_on;

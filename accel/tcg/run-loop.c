@@ -97,12 +97,16 @@ static inline uint64_t linear_pc(const struct x86_cpu *cpu)
     return (uint32_t)(cpu->segs[S_CS].base + cpu->regs[R_RIP]);
 }
 
-static inline void run_block(struct x86_cpu *cpu, struct tcg_block *block)
+static inline void run_block(struct x86_cpu *cpu, struct tcg_block *block, uint64_t pc)
 {
     cpu->tcg->block = block;
+    cpu->tcg->block_pc = pc;
     cpu->instructions += block->count;
     cpu->insn = block->insns;
     cpu->insn->handler(cpu, cpu->insn);
+    if (__builtin_expect(exec_trace_on, 0)) {
+        exec_trace_block(cpu, block, pc);
+    }
     cpu->tcg->block = NULL;
 }
 
@@ -157,12 +161,12 @@ static void run_blocks(struct x86_cpu *cpu)
         }
         if (__builtin_expect(mode & (X86_MODE_SHADOW | X86_MODE_TF), 0)) {
             begin_shadowed(cpu);
-            run_block(cpu, block);
+            run_block(cpu, block, pc);
             end_single_step(cpu, mode);
             last = NULL;
             continue;
         }
-        run_block(cpu, block);
+        run_block(cpu, block, pc);
         last = block;
         last_pc = pc;
     }
@@ -174,6 +178,9 @@ static void unwind(struct x86_cpu *cpu)
     struct tcg_block *block = cpu->tcg->block;
 
     if (block) {
+        if (exec_trace_on) {
+            exec_trace_block(cpu, block, cpu->tcg->block_pc);
+        }
         if (cpu->insn >= block->insns && cpu->insn <= block->insns + block->count) { /* not after a task switch */
             cpu->instructions -= block->count - (cpu->insn - block->insns);
         }

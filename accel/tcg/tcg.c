@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * -accel tcg: the software CPU as an accelerator. Options: thread=multi (single: refused; each vCPU has a thread),
- * tb-size=MIB for decoded blocks.
+ * tb-size=MIB for decoded blocks; exec-trace=FILE for tests (exec-trace.c).
  */
 #include <sys/mman.h>
 
@@ -29,6 +29,7 @@ static bool tcg_init(struct keyval *options, GError **error)
 {
     uint64_t tb_size = DEFAULT_TB_SIZE;
     const char *thread = keyval_get(options, "thread");
+    const char *trace = keyval_get(options, "exec-trace");
 
     if (thread && strcmp(thread, "multi") != 0) {
         return error_setf(error, "-accel tcg: thread=%s is not supported: each vCPU has a thread of its own "
@@ -44,7 +45,7 @@ static bool tcg_init(struct keyval *options, GError **error)
         return false;
     }
     memory_listener_add(&listener);
-    return true;
+    return !trace || exec_trace_open(trace, error);
 }
 
 static bool tcg_cpu_create(struct x86_cpu *cpu, GError **error)
