@@ -4,22 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "accel/accel.h"
 #include "migration/page-map.h"
 
 const char *const skip_reason_names[SKIP_REASONS] = { "hole", "hinted", "reported", "inflated", "zero" };
-
-static void accel_take(struct ram_block *block, uint64_t first, uint64_t count, unsigned long *into)
-{
-    accel_dirty_take(block, DIRTY_CLIENT_MIGRATION, first, count, into);
-}
-
-static bool block_populated(const struct ram_block *block, uint64_t first, uint64_t count, unsigned long *populated)
-{
-    return ram_block_populated(block, first, count, populated, NULL);
-}
-
-const struct page_log page_log_accel = { .take = accel_take, .arm = accel_dirty_arm, .populated = block_populated };
 
 /* ---- life ---- */
 

@@ -359,6 +359,7 @@ static bool load_subsections(struct stream *s, const struct vmstate_description 
                              GError **error)
 {
     const struct vmstate_description *sub;
+    uint32_t version;
     char name[256];
 
     while (peek_subsection(s, vmsd, name)) {
@@ -368,7 +369,11 @@ static bool load_subsections(struct stream *s, const struct vmstate_description 
         }
         stream_get_u8(s);
         stream_get_counted_string(s, name);
-        if (!load_body(s, sub, opaque, stream_get_u32(s), depth + 1, error)) {
+        version = stream_get_u32(s);
+        if (stream_error(s)) {
+            return error_setf(error, "%s: %s", name, stream_error(s)->message);
+        }
+        if (!load_body(s, sub, opaque, version, depth + 1, error)) {
             return false;
         }
     }

@@ -60,8 +60,6 @@ struct i8259 {
 static struct i8259 *pair[2]; /* master, slave */
 static struct irq pair_inputs[16], cascade;
 
-static void i8259_set_input(struct i8259 *pic, int n, bool level);
-
 /* 0 is the highest, 8: none is set. */
 static int highest_priority(const struct i8259 *pic, uint8_t mask)
 {
@@ -104,6 +102,12 @@ static void i8259_update_irq(struct i8259 *pic)
     }
 }
 
+/* The slave's output is one too: its own requests are the latches. */
+static uint8_t level_triggered(const struct i8259 *pic)
+{
+    return pic->elcr | (pic->master ? 1 << CASCADE_LINE : 0);
+}
+
 static void i8259_set_input(struct i8259 *pic, int n, bool level)
 {
     uint8_t bit = (uint8_t)(1 << n);
@@ -111,7 +115,7 @@ static void i8259_set_input(struct i8259 *pic, int n, bool level)
     if (level && !(pic->last_irr & bit)) {
         pic->counts[n]++;
     }
-    if (pic->elcr & bit) {
+    if (level_triggered(pic) & bit) {
         pic->irr = level ? pic->irr | bit : pic->irr & (uint8_t)~bit;
     } else if (level && !(pic->last_irr & bit)) {
         pic->irr |= bit;
@@ -137,7 +141,7 @@ static void input_acknowledged(struct i8259 *pic, int n)
     } else if (pic->rotate_on_auto_eoi) {
         pic->priority_add = (uint8_t)((n + 1) & 7);
     }
-    if (!(pic->elcr >> n & 1)) {
+    if (!(level_triggered(pic) >> n & 1)) {
         pic->irr &= (uint8_t)~(1 << n); /* a level stays until its device drops it */
     }
     i8259_update_irq(pic);
@@ -161,6 +165,8 @@ int i8259_acknowledge(void)
 
         if (m >= 0) {
             input_acknowledged(slave, m);
+        } else {
+            master->irr &= (uint8_t)~(1 << CASCADE_LINE); /* as a stream may have left it */
         }
         input_acknowledged(master, CASCADE_LINE);
         return vector & 0xff;
@@ -174,7 +180,7 @@ int i8259_acknowledge(void)
 static void icw1_write(struct i8259 *pic, uint8_t value)
 {
     /* What ICW1 resets (datasheet, "Initialization sequence"); the lines' levels stay, so that no edge is invented. */
-    pic->irr &= pic->elcr;
+    pic->irr &= level_triggered(pic);
     pic->imr = pic->isr = 0;
     pic->priority_add = 0;
     pic->read_reg_select = 0;

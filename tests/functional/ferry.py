@@ -164,7 +164,7 @@ class Vm:
         """A command of the bare-metal guest; its output without the final ok."""
         start = len(self.log)
         self.send(command + '\n')
-        match = self.expect(rb'(?:^|\n)(ok|fail[^\n]*)\n', timeout, start)
+        match = self.expect(rb'(?m)^(ok|fail[^\n]*)\n', timeout, start)
         text = self.log[start:match.start()].decode('latin1')
         if match.group(1) != b'ok':
             raise Failure('%s: guest command %r: %s' % (self.name, command, match.group(1).decode('latin1')))
