@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * qtest's commands, one per line; numbers as C writes them. Every line is answered by "OK", "OK VALUE…", "FAIL why" or "ERR why".
+ * qtest's commands, one per line; numbers as C writes them. Every line is answered by "OK", "OK VALUE…", "FAIL why"
+ * or "ERR why".
  *
  *   inb|inw|inl PORT, outb|outw|outl PORT VALUE          one port access
  *   readb|readw|readl|readq ADDR, writeb|… ADDR VALUE    one memory access, little-endian
  *   read ADDR SIZE, write ADDR SIZE 0xHEX…, memset ADDR SIZE VALUE
- *   clock_step [NS], clock_set NS                        move the virtual clock (to the next timer); answers where it is
- *   irq_intercept_in NAME                                 reports "IRQ raise N", "IRQ lower N" for the named inputs ("ioapic", "i8259")
- *                                                        from now on, instead of delivering them
+ *   clock_step [NS], clock_set NS                        move the virtual clock (default: to the next timer);
+ *                                                        answers where it is
+ *   irq_intercept_in NAME                                from now on "IRQ raise N", "IRQ lower N" for the named
+ *                                                        inputs ("ioapic", "i8259"), instead of delivering
  *   set_irq_in NAME unnamed N LEVEL                      drives one
  *   endianness                                           "OK little"
  */
@@ -106,7 +108,8 @@ static bool parse_hex(const char *text, uint8_t *data, uint64_t size)
 
 static bool block_access(char **words, GString *reply)
 {
-    bool is_read = !strcmp(words[0], "read"), is_write = !strcmp(words[0], "write"), is_set = !strcmp(words[0], "memset");
+    bool is_read = !strcmp(words[0], "read"), is_write = !strcmp(words[0], "write");
+    bool is_set = !strcmp(words[0], "memset");
     uint64_t address, size, fill = 0;
     g_autofree uint8_t *data = NULL;
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* -qtest: takes lines from a character device and answers each. Works with any accelerator; the clock only with qtest's own. */
+/*
+ * -qtest: takes lines from a character device and answers each. Works with any accelerator; the clock only with
+ * qtest's own.
+ */
 #include <string.h>
 
 #include "accel/qtest.h"

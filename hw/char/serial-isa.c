@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A 16550A on the ISA bus: COM1 to COM4 (or anywhere), and the character device behind it. The chip is uart16550.c; here are ports,
- * line, clock and chardev.
+ * A 16550A on the ISA bus: COM1 to COM4 (or anywhere), and the character device behind it. The chip is uart16550.c;
+ * here are ports, line, clock and chardev.
  *
- * The chardev keeps what the host cannot take yet, up to a bound. Past that a byte stays in the chip, which then looks
- * busy to the guest, and is offered again every millisecond: the host's slowness becomes the guest's.
+ * The chardev keeps what the host cannot take yet, up to a bound. Past that a byte stays in the chip, which then
+ * looks busy to the guest, and is offered again every millisecond: the host's slowness becomes the guest's.
  */
 #include "chardev/char.h"
 #include "hw/char/serial.h"
@@ -12,6 +12,7 @@
 #include "hw/isa/isa.h"
 #include "memory/memory.h"
 #include "migration/vmstate.h"
+#include "trace/hw_char.h"
 #include "util/clock.h"
 
 #define SERIAL_PORTS 4
@@ -60,7 +61,11 @@ static bool serial_transmit(void *opaque, uint8_t byte)
 {
     struct serial_isa *serial = opaque;
 
-    return !serial->chr || chardev_write(serial->chr, &byte, 1) == 1;
+    if (serial->chr && chardev_write(serial->chr, &byte, 1) != 1) {
+        trace_serial_transmit_busy(serial->index);
+        return false;
+    }
+    return true;
 }
 
 static void serial_accept_input(void *opaque)
@@ -109,12 +114,19 @@ static void serial_event(void *opaque, enum chardev_event event)
 
 static uint64_t serial_read(void *opaque, hwaddr offset, unsigned size)
 {
-    return uart16550_read(&((struct serial_isa *)opaque)->uart, (unsigned)offset, clock_now());
+    struct serial_isa *serial = opaque;
+    uint8_t value = uart16550_read(&serial->uart, (unsigned)offset, clock_now());
+
+    trace_serial_read(serial->index, (unsigned)offset, value);
+    return value;
 }
 
 static void serial_write(void *opaque, hwaddr offset, uint64_t value, unsigned size)
 {
-    uart16550_write(&((struct serial_isa *)opaque)->uart, (unsigned)offset, (uint8_t)value, clock_now());
+    struct serial_isa *serial = opaque;
+
+    trace_serial_write(serial->index, (unsigned)offset, (unsigned)value);
+    uart16550_write(&serial->uart, (unsigned)offset, (uint8_t)value, clock_now());
 }
 
 static const struct memory_region_ops serial_ops = { .read = serial_read, .write = serial_write, .max_access = 1 };
@@ -246,7 +258,8 @@ struct device *serial_isa_create(int index, const char *chardev_id, GError **err
         return NULL;
     }
     device_set(dev, "index", number);
-    if ((chardev_id && !device_set_property(dev, "chardev", chardev_id, error)) || !device_realize(dev, NULL, error)) {
+    if ((chardev_id && !device_set_property(dev, "chardev", chardev_id, error)) ||
+        !device_realize(dev, NULL, error)) {
         device_free(dev);
         return NULL;
     }

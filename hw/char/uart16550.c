@@ -3,9 +3,10 @@
  * The 16550A UART (National Semiconductor PC16550D datasheet), pure: no bus, no host I/O, time is passed in.
  *
  * Modelled: all registers, both FIFOs with trigger levels, character timeout, the five interrupt sources by priority,
- * loopback, overrun, break. A byte is sent as soon as the other side takes it, whatever the baud rate; while it does not, THRE and
- * TEMT stay clear, which is how the guest is held back.
- * Left out on purpose: parity and framing (both ends are bytes), DMA modes, RTS/CTS flow control (the modem lines say "ready").
+ * loopback, overrun, break. A byte is sent as soon as the other side takes it, whatever the baud rate; while it does
+ * not, THRE and TEMT stay clear, which is how the guest is held back.
+ * Left out on purpose: parity and framing (both ends are bytes), DMA modes, RTS/CTS flow control (the modem lines say
+ * "ready").
  */
 #include <string.h>
 

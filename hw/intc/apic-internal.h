@@ -25,6 +25,12 @@ enum { LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR,
 #define LVT_TIMER_DEADLINE (2u << 17)
 
 #define SVR_ENABLE (1u << 8)
+#define ICR_LOGICAL (1u << 11)
+#define ICR_ASSERT (1u << 14)
+#define ICR_LEVEL (1u << 15)
+#define ESR_SEND_VECTOR (1u << 5)
+#define ESR_RECEIVE_VECTOR (1u << 6)
+#define ESR_REGISTER (1u << 7)
 #define DFR_FLAT 0xf
 #define DFR_CLUSTER 0x0
 
@@ -57,6 +63,18 @@ struct apic {
     struct timer timer;
 };
 
+extern GPtrArray *apics; /* struct apic, by CPU index; NULL: none yet */
+
+static inline bool apic_hw_enabled(const struct apic *apic)
+{
+    return apic->base & APIC_BASE_ENABLE;
+}
+
+static inline bool apic_sw_enabled(const struct apic *apic)
+{
+    return apic_hw_enabled(apic) && (apic->svr & SVR_ENABLE);
+}
+
 /* Sets the vector's IRR bit (TMR as `level` says) and moves the CPU's INTR. */
 void apic_accept(struct apic *apic, uint8_t vector, bool level);
 /* A local source (LVT entry) fires. */
@@ -65,6 +83,12 @@ void apic_update_irq(struct apic *apic);
 uint8_t apic_ppr(const struct apic *apic);
 /* Everything but base, id and arb_id to its power-up value. */
 void apic_init_state(struct apic *apic);
+
+/* Notes an ESR_* bit, and delivers the error entry where it is new. */
+void apic_error(struct apic *apic, uint32_t bit);
+
+/* apic-bus.c: carries out what is in icr[]. */
+void apic_send_ipi(struct apic *apic);
 
 /* apic-timer.c */
 void apic_timer_init(struct apic *apic);

@@ -164,7 +164,7 @@ char *apic_describe(struct x86_cpu *cpu)
     g_string_append_printf(text, "ICR2\t 0x%08x\nESR\t 0x%08x\n", apic->icr[1], apic->esr);
     describe_vectors(text, "ISR", apic->isr, apic->tmr);
     describe_vectors(text, "IRR", apic->irr, apic->tmr);
-    g_string_append_printf(text, "\nAPR 0x%02x TPR 0x%02x DFR 0x%02x LDR 0x%02x PPR 0x%02x\n", apic->arb_id, apic->tpr,
-                           apic->dest_model, apic->log_dest, apic_ppr(apic));
+    g_string_append_printf(text, "\nAPR 0x%02x TPR 0x%02x DFR 0x%02x LDR 0x%02x PPR 0x%02x\n", apic->arb_id,
+                           apic->tpr, apic->dest_model, apic->log_dest, apic_ppr(apic));
     return g_string_free(text, FALSE);
 }

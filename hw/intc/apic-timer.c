@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The local APIC's timer (SDM 3A, 11.5.4): one-shot, periodic and TSC-deadline. It counts at 1 GHz of the virtual
- * clock, as the machine types of this family have it, divided by the divide configuration register. A count of N expires after
- * N + 1 ticks, which is also what is in the stream (next_time).
+ * clock, as the machine types of this family have it, divided by the divide configuration register. A count of N
+ * expires after N + 1 ticks, which is also what is in the stream (next_time).
  *
  * Left out: nothing that counts. A periodic timer is held to 20 µs at the shortest, since no guest may keep the main
  * loop busy: ticks in between are skipped, the phase is kept.

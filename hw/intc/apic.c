@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The local APIC (SDM 3A chapter 11; version 0x14, six LVT entries) and the message bus between APICs, the IOAPIC and
- * MSI writers.
+ * The local APIC (SDM 3A chapter 11; version 0x14, six LVT entries).
  *
- * Modelled: xAPIC registers, fixed, lowest priority, SMI, NMI, INIT, SIPI and ExtINT delivery, flat and cluster model,
- * all shorthands, error status, LINT0/LINT1, EOI broadcast, the timer (apic-timer.c).
+ * Modelled: xAPIC registers, priorities, error status, LINT0/LINT1, EOI broadcast, the timer (apic-timer.c), messages
+ * in all their modes (apic-bus.c).
  * Left out on purpose: x2APIC, moving the registers away from 0xfee00000, focus processor checking, performance and
  * thermal sources (their LVT entries are registers only). Delivery is at once, so delivery status always reads idle.
  *
@@ -19,6 +18,7 @@
 #include "hw/intc/apic-internal.h"
 #include "memory/memory.h"
 #include "migration/vmstate.h"
+#include "trace/hw_intc.h"
 
 #define APIC_VERSION 0x00050014u
 #define APIC_REGION_SIZE 0x100000
@@ -30,16 +30,9 @@ enum {
     REG_DIVIDE = 0x3e,
 };
 
-#define ESR_SEND_VECTOR (1u << 5)
-#define ESR_RECEIVE_VECTOR (1u << 6)
-#define ESR_REGISTER (1u << 7)
-
-#define ICR_LOGICAL (1u << 11)
-#define ICR_ASSERT (1u << 14)
-#define ICR_LEVEL (1u << 15)
 #define ICR_WRITABLE 0x000ccfffu
 
-static GPtrArray *apics; /* by CPU index */
+GPtrArray *apics;
 static struct memory_region apic_region;
 static bool lint0_level; /* the PIC's INTR output, wired to the BSP */
 
@@ -65,16 +58,6 @@ static int highest_vector(const uint32_t *bits)
         }
     }
     return -1;
-}
-
-static bool apic_hw_enabled(const struct apic *apic)
-{
-    return apic->base & APIC_BASE_ENABLE;
-}
-
-static bool apic_sw_enabled(const struct apic *apic)
-{
-    return apic_hw_enabled(apic) && (apic->svr & SVR_ENABLE);
 }
 
 static bool apic_is_bsp(const struct apic *apic)
@@ -122,7 +105,7 @@ void apic_update_irq(struct apic *apic)
     }
 }
 
-static void apic_error(struct apic *apic, uint32_t bit)
+void apic_error(struct apic *apic, uint32_t bit)
 {
     bool is_new = !(apic->esr_pending & bit);
 
@@ -134,6 +117,7 @@ static void apic_error(struct apic *apic, uint32_t bit)
 
 void apic_accept(struct apic *apic, uint8_t vector, bool level)
 {
+    trace_apic_accept(apic->cpu->index, vector, level);
     if (!apic_sw_enabled(apic)) {
         return;
     }
@@ -202,144 +186,6 @@ struct irq *apic_lint0_irq(void)
     static struct irq line = { .set = apic_lint0_set };
 
     return &line;
-}
-
-/* --- The message bus --- */
-
-static bool logical_match(const struct apic *apic, uint8_t dest)
-{
-    if (apic->dest_model == DFR_FLAT) {
-        return apic->log_dest & dest;
-    }
-    return dest == 0xff || ((dest & 0xf0) == (apic->log_dest & 0xf0) && (dest & apic->log_dest & 0xf));
-}
-
-static bool apic_addressed(const struct apic *apic, uint8_t dest, bool logical)
-{
-    return logical ? logical_match(apic, dest) : dest == 0xff || dest == apic->id;
-}
-
-static void apic_deliver_sipi(struct apic *apic, uint8_t vector)
-{
-    uint32_t pending = __atomic_load_n(&apic->cpu->interrupt_request, __ATOMIC_RELAXED);
-
-    /* An INIT still on its way to the CPU's thread will make it wait. */
-    if (apic->wait_for_sipi || (pending & CPU_INTERRUPT_INIT)) {
-        apic->sipi_vector = vector;
-        cpu_interrupt(apic->cpu, CPU_INTERRUPT_SIPI);
-    }
-}
-
-static void apic_receive(struct apic *apic, enum apic_delivery mode, uint8_t vector, bool level)
-{
-    switch (mode) {
-    case APIC_DELIVER_FIXED:
-    case APIC_DELIVER_LOWEST:
-    case APIC_DELIVER_EXTINT: /* the bus has fetched the vector */
-        apic_accept(apic, vector, level);
-        break;
-    case APIC_DELIVER_SMI:
-        cpu_interrupt(apic->cpu, CPU_INTERRUPT_SMI);
-        break;
-    case APIC_DELIVER_NMI:
-        cpu_interrupt(apic->cpu, CPU_INTERRUPT_NMI);
-        break;
-    case APIC_DELIVER_INIT:
-        cpu_interrupt(apic->cpu, CPU_INTERRUPT_INIT);
-        break;
-    case APIC_DELIVER_SIPI:
-        apic_deliver_sipi(apic, vector);
-        break;
-    }
-}
-
-/* Lowest processor priority wins, the lower index among equals. */
-static struct apic *apic_arbitrate(uint8_t dest, bool logical)
-{
-    struct apic *best = NULL;
-
-    for (guint i = 0; i < apics->len; i++) {
-        struct apic *apic = g_ptr_array_index(apics, i);
-
-        if (apic_sw_enabled(apic) && apic_addressed(apic, dest, logical) &&
-            (!best || apic_ppr(apic) < apic_ppr(best))) {
-            best = apic;
-        }
-    }
-    return best;
-}
-
-void apic_bus_deliver(uint8_t dest, bool dest_logical, enum apic_delivery mode, uint8_t vector, bool level)
-{
-    if (!apics) {
-        return;
-    }
-    if (mode == APIC_DELIVER_LOWEST) {
-        struct apic *apic = apic_arbitrate(dest, dest_logical);
-
-        if (apic) {
-            apic_receive(apic, mode, vector, level);
-        }
-        return;
-    }
-    if (mode == APIC_DELIVER_EXTINT) {
-        int fetched = apic_extint_acknowledge ? apic_extint_acknowledge() : -1;
-
-        if (fetched < 0) {
-            return;
-        }
-        vector = (uint8_t)fetched;
-        level = false;
-    }
-    for (guint i = 0; i < apics->len; i++) {
-        struct apic *apic = g_ptr_array_index(apics, i);
-
-        if (apic_addressed(apic, dest, dest_logical)) {
-            apic_receive(apic, mode, vector, level);
-        }
-    }
-}
-
-void apic_deliver_msi(uint64_t address, uint32_t data)
-{
-    apic_bus_deliver(address >> 12 & 0xff, address & 4, data >> 8 & 7, data & 0xff, data & ICR_LEVEL);
-}
-
-static void apic_send_ipi(struct apic *apic)
-{
-    uint32_t icr = apic->icr[0];
-    enum apic_delivery mode = icr >> 8 & 7;
-    unsigned shorthand = icr >> 18 & 3;
-    uint8_t vector = icr & 0xff;
-    /* Fixed IPIs are edges whatever the bit says (SDM table 11-3: only INIT has a level form). */
-    bool deassert = mode == APIC_DELIVER_INIT && (icr & ICR_LEVEL) && !(icr & ICR_ASSERT);
-
-    if (deassert) { /* the arbitration IDs' synchronization; starts nothing */
-        for (guint i = 0; i < apics->len; i++) {
-            struct apic *each = g_ptr_array_index(apics, i);
-            each->arb_id = each->id;
-        }
-        return;
-    }
-    if (vector < 16 && (mode == APIC_DELIVER_FIXED || mode == APIC_DELIVER_LOWEST)) {
-        apic_error(apic, ESR_SEND_VECTOR);
-        return;
-    }
-    if (mode == APIC_DELIVER_EXTINT || mode == 3) {
-        return; /* no such IPI */
-    }
-    if (shorthand == 0) {
-        apic_bus_deliver(apic->icr[1] >> 24, icr & ICR_LOGICAL, mode, vector, false);
-        return;
-    }
-    for (guint i = 0; i < apics->len; i++) {
-        struct apic *each = g_ptr_array_index(apics, i);
-        bool self = each == apic;
-
-        if (shorthand == 2 || self == (shorthand == 1)) { /* all; self; all but self */
-            apic_receive(each, mode, vector, false);
-        }
-    }
 }
 
 static void apic_eoi(struct apic *apic)
@@ -467,6 +313,7 @@ void apic_write(struct x86_cpu *cpu, uint32_t offset, uint32_t value)
     struct apic *apic = cpu->apic;
     unsigned reg = offset >> 4;
 
+    trace_apic_register_write(cpu->index, offset, value);
     switch (reg) {
     case REG_ID:
         apic->id = value >> 24;
@@ -563,6 +410,7 @@ static int apic_acknowledge(void *opaque)
     } else if (extint_pending(apic) && apic_extint_acknowledge) {
         vector = apic_extint_acknowledge();
     }
+    trace_apic_acknowledge(apic->cpu->index, vector);
     apic_update_irq(apic);
     return vector;
 }
@@ -701,8 +549,8 @@ bool apic_create(struct x86_cpu *cpu, GError **error)
     struct apic *apic;
 
     if (cpu->apic_id >= 0xff) {
-        return error_setf(error, "APIC ID %u of CPU %d needs x2APIC, which is not supported; at most 254", cpu->apic_id,
-                          cpu->index);
+        return error_setf(error, "APIC ID %u of CPU %d needs x2APIC, which is not supported; at most 254",
+                          cpu->apic_id, cpu->index);
     }
     apic = g_new0(struct apic, 1);
     apic->cpu = cpu;

@@ -15,6 +15,7 @@
 #include "hw/isa/isa.h"
 #include "memory/memory.h"
 #include "migration/vmstate.h"
+#include "trace/hw_intc.h"
 
 #define ICW1_SELECT 0x10 /* else OCW2, OCW3 */
 #define ICW1_ICW4 0x01
@@ -53,7 +54,6 @@ struct i8259 {
 
     struct irq *output;
     bool output_level;
-    uint64_t counts[8];
     struct memory_region region, elcr_region;
 };
 
@@ -112,8 +112,8 @@ static void i8259_set_input(struct i8259 *pic, int n, bool level)
 {
     uint8_t bit = (uint8_t)(1 << n);
 
-    if (level && !(pic->last_irr & bit)) {
-        pic->counts[n]++;
+    if (level != !!(pic->last_irr & bit)) {
+        trace_i8259_set_input(pic->master ? "master" : "slave", n, level);
     }
     if (level_triggered(pic) & bit) {
         pic->irr = level ? pic->irr | bit : pic->irr & (uint8_t)~bit;
@@ -169,9 +169,11 @@ int i8259_acknowledge(void)
             master->irr &= (uint8_t)~(1 << CASCADE_LINE); /* as a stream may have left it */
         }
         input_acknowledged(master, CASCADE_LINE);
+        trace_i8259_acknowledge(vector);
         return vector & 0xff;
     }
     input_acknowledged(master, n);
+    trace_i8259_acknowledge(master->irq_base + n);
     return (master->irq_base + n) & 0xff;
 }
 
@@ -179,7 +181,9 @@ int i8259_acknowledge(void)
 
 static void icw1_write(struct i8259 *pic, uint8_t value)
 {
-    /* What ICW1 resets (datasheet, "Initialization sequence"); the lines' levels stay, so that no edge is invented. */
+    /*
+     * What ICW1 resets (datasheet, "Initialization sequence"); the lines' levels stay, so that no edge is invented.
+     */
     pic->irr &= level_triggered(pic);
     pic->imr = pic->isr = 0;
     pic->priority_add = 0;
@@ -477,9 +481,9 @@ char *i8259_describe(void)
         const struct i8259 *pic = pair[i];
 
         if (pic) {
-            g_string_append_printf(text, "pic%d: irr=%02x imr=%02x isr=%02x hprio=%d irq_base=%02x rr_sel=%d elcr=%02x"
-                                   " fnm=%d\n", i, pic->irr, pic->imr, pic->isr, pic->priority_add, pic->irq_base,
-                                   pic->read_reg_select, pic->elcr, pic->special_fully_nested_mode);
+            g_string_append_printf(text, "pic%d: irr=%02x imr=%02x isr=%02x hprio=%d irq_base=%02x rr_sel=%d "
+                                   "elcr=%02x fnm=%d\n", i, pic->irr, pic->imr, pic->isr, pic->priority_add,
+                                   pic->irq_base, pic->read_reg_select, pic->elcr, pic->special_fully_nested_mode);
         }
     }
     return g_string_free(text, FALSE);

@@ -15,6 +15,7 @@
 #include "hw/intc/ioapic.h"
 #include "memory/memory.h"
 #include "migration/vmstate.h"
+#include "trace/hw_intc.h"
 
 #define IOAPIC_VERSION 0x20u
 #define IOAPIC_SIZE 0x1000
@@ -42,7 +43,6 @@ struct ioapic {
     uint64_t entries[IOAPIC_PINS];
 
     uint32_t levels; /* as the lines are now; after a load, what irr says of level pins */
-    uint64_t counts[IOAPIC_PINS]; /* messages sent, for `info irq` */
     struct irq inputs[IOAPIC_PINS];
     struct memory_region region;
 };
@@ -53,7 +53,6 @@ static void entry_send(struct ioapic *ioapic, int pin)
 {
     uint64_t entry = ioapic->entries[pin];
 
-    ioapic->counts[pin]++;
     apic_bus_deliver((uint8_t)(entry >> ENTRY_DEST_SHIFT), entry & ENTRY_LOGICAL, entry >> ENTRY_MODE_SHIFT & 7,
                      entry & ENTRY_VECTOR, entry & ENTRY_LEVEL);
 }
@@ -88,6 +87,7 @@ static void ioapic_set_input(void *opaque, int pin, bool level)
     if (level == !!(ioapic->levels & bit)) {
         return;
     }
+    trace_ioapic_set_input(pin, level);
     ioapic->levels ^= bit;
     if (level && (entry & (ENTRY_LEVEL | ENTRY_MASKED)) == ENTRY_MASKED) {
         return; /* an edge on a masked pin is not remembered (82093AA 3.2.4) */
@@ -140,6 +140,7 @@ static void entry_write(struct ioapic *ioapic, unsigned pin, bool high, uint32_t
     uint32_t bit = 1u << pin;
 
     *entry = (*entry & ~mask) | ((uint64_t)value << (high ? 32 : 0) & mask);
+    trace_ioapic_entry_write(pin, *entry);
     if (high) {
         return;
     }
@@ -320,8 +321,9 @@ char *ioapic_describe(void)
     for (int pin = 0; pin < IOAPIC_PINS; pin++) {
         uint64_t entry = the_ioapic->entries[pin];
 
-        g_string_append_printf(text, "  pin %-2d 0x%016" G_GINT64_MODIFIER "x dest=%u vec=%-3u %s %-5s %-6s %-6s %s\n",
-                               pin, entry, (unsigned)(entry >> ENTRY_DEST_SHIFT), (unsigned)(entry & ENTRY_VECTOR),
+        g_string_append_printf(text,
+                               "  pin %-2d 0x%016" G_GINT64_MODIFIER "x dest=%u vec=%-3u %s %-5s %-6s %-6s %s\n", pin,
+                               entry, (unsigned)(entry >> ENTRY_DEST_SHIFT), (unsigned)(entry & ENTRY_VECTOR),
                                entry & ENTRY_ACTIVE_LOW ? "active-lo" : "active-hi",
                                entry & ENTRY_LEVEL ? "level" : "edge", entry & ENTRY_MASKED ? "masked" : "",
                                modes[entry >> ENTRY_MODE_SHIFT & 7], entry & ENTRY_LOGICAL ? "logical" : "physical");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The ISA bus. Its devices decode fixed ports in system_io and pull one of sixteen lines; the board says where the lines go (on a
- * PC to the i8259 pair and the IOAPIC at once). Nothing of it is migrated: devices hold their own lines' levels.
+ * The ISA bus. Its devices decode fixed ports in system_io and pull one of sixteen lines; the board says where the
+ * lines go (on a PC to the i8259 pair and the IOAPIC at once). Nothing of it is migrated: devices hold their own
+ * lines' levels.
  */
 #include "hw/isa/isa.h"
 

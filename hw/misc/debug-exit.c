@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * isa-debug-exit: a write of V ends the program with exit status (V << 1) | 1, so that a test guest can report success and failure.
- * Odd, so that no write looks like a program that ended well by itself.
+ * isa-debug-exit: a write of V ends the program with exit status (V << 1) | 1, so that a test guest can report
+ * success and failure. Odd, so that no write looks like a program that ended well by itself.
  */
 #include "hw/isa/isa.h"
 #include "hw/misc/pc-ports.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Ports that take writes and do nothing: 0x80, where firmware writes POST codes and kernels write to let a microsecond
- * pass, and 0xf0, which clears the coprocessor's error line of the PC/AT (ours reports errors by #MF). Both read as all ones.
+ * Ports that take writes and do nothing: 0x80, where firmware writes POST codes and kernels write to let a
+ * microsecond pass, and 0xf0, which clears the coprocessor's error line of the PC/AT (ours reports errors by #MF).
+ * Both read as all ones.
  */
 #include "hw/isa/isa.h"
 #include "hw/misc/pc-ports.h"

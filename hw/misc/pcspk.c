@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Port 0x61 of a PC, "NMI status and control" (82371SB datasheet, 3.2.7): the gate and the output of timer channel 2, and the speaker's
- * data bit.
+ * Port 0x61 of a PC, "NMI status and control" (82371SB datasheet, 3.2.7): the gate and the output of timer channel 2,
+ * and the speaker's data bit.
  *
  * Modelled: bits 0 (gate), 1 (speaker data), 4 (refresh toggles with each read), 5 (channel 2's output).
  * Left out on purpose: sound, and the parity and channel check bits, which read as zero.
@@ -59,8 +59,8 @@ static bool pcspk_post_load(void *opaque, int version, GError **error)
     struct pcspk *spk = opaque;
 
     if (spk->data_on > 1 || (spk->dummy_refresh_clock & ~REFRESH)) {
-        return error_setf(error, "data_on %u, dummy_refresh_clock 0x%x: should be 0 or 1, and 0 or 0x10", spk->data_on,
-                          spk->dummy_refresh_clock);
+        return error_setf(error, "data_on %u, dummy_refresh_clock 0x%x: should be 0 or 1, and 0 or 0x10",
+                          spk->data_on, spk->dummy_refresh_clock);
     }
     return true;
 }

@@ -3,7 +3,8 @@
  * Port 0x92, "system control port A" of the PS/2: fast reset and the fast A20 gate.
  *
  * Modelled: bit 0 resets on its rising edge; bit 1 is kept and read back.
- * Left out on purpose: masking address line 20. Our CPUs always have it on, which is what every guest since 1990 wants.
+ * Left out on purpose: masking address line 20. Our CPUs always have it on, which is what every guest since 1990
+ * wants.
  */
 #include "hw/isa/isa.h"
 #include "hw/misc/pc-ports.h"

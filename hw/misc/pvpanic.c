@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * pvpanic (docs/specs/pvpanic of the QEMU project: a port of one byte): the guest kernel says that it panicked, or that it
- * loaded its crash kernel. Reading the port gives the events that are understood. What happens then is -action panic=.
+ * pvpanic (docs/specs/pvpanic of the QEMU project: a port of one byte): the guest kernel says that it panicked, or
+ * that it loaded its crash kernel. Reading the port gives the events that are understood. What happens then is
+ * -action panic=.
  */
 #include "hw/isa/isa.h"
 #include "hw/misc/pc-ports.h"

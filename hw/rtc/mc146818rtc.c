@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The MC146818 real-time clock with 114 bytes of battery-backed RAM (Motorola datasheet MC146818/D; ports, IRQ 8 and the century
- * byte as on a PC/AT).
+ * The MC146818 real-time clock with 114 bytes of battery-backed RAM (Motorola datasheet MC146818/D; ports, IRQ 8 and
+ * the century byte as on a PC/AT).
  *
- * Modelled: the calendar in all its forms, SET and divider reset, update in progress, alarm, periodic and update-ended
- * interrupts.
+ * Modelled: the calendar in all its forms, SET and divider reset, update in progress, alarm, periodic and
+ * update-ended interrupts.
  * Left out on purpose: daylight saving (DSE), square wave output, the periodic flag while its interrupt is off.
  *
- * The time is not counted, it is a sum: base_rtc seconds, plus `offset` ns, plus what the clock has advanced since last_update. The
- * registers are filled in when they are read. One timer stands for the update cycles of interest: the next one while
- * UF is clear, else the alarm.
+ * The time is not counted, it is a sum: base_rtc seconds, plus `offset` ns, plus what the clock has advanced since
+ * last_update. The registers are filled in when they are read. One timer stands for the update cycles of interest:
+ * the next one while UF is clear, else the alarm.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -19,6 +19,7 @@
 #include "hw/rtc/mc146818rtc.h"
 #include "memory/memory.h"
 #include "migration/vmstate.h"
+#include "trace/hw_rtc.h"
 
 #define CMOS_SIZE 128
 #define REG_A_UIP 0x80
@@ -72,7 +73,10 @@ static bool rtc_running(const struct mc146818rtc *rtc)
            (rtc->cmos_data[RTC_REG_A] & REG_A_DIVIDER_RESET) != REG_A_DIVIDER_RESET;
 }
 
-/* The guest's time in ns since 1970. All parts are bounded (post_load), so that it fits: 2^63 ns are 292 years, hence 128 bits. */
+/*
+ * The guest's time in ns since 1970. All parts are bounded (post_load), so that it fits: 2^63 ns are 292 years, hence
+ * 128 bits.
+ */
 static __int128 guest_time_ns(const struct mc146818rtc *rtc, int64_t now)
 {
     return (__int128)rtc->base_rtc * NSEC_PER_SEC + ((__int128)now - (__int128)rtc->last_update) + rtc->offset;
@@ -307,7 +311,11 @@ static uint8_t cmos_read(struct mc146818rtc *rtc)
 
 static uint64_t rtc_read(void *opaque, hwaddr offset, unsigned size)
 {
-    return offset == 0 ? 0xff : cmos_read(opaque);
+    struct mc146818rtc *rtc = opaque;
+    uint8_t value = offset == 0 ? 0xff : cmos_read(rtc); /* the index is write-only */
+
+    trace_rtc_read(rtc->cmos_index, value);
+    return value;
 }
 
 static void rtc_write(void *opaque, hwaddr offset, uint64_t value, unsigned size)
@@ -317,6 +325,7 @@ static void rtc_write(void *opaque, hwaddr offset, uint64_t value, unsigned size
     if (offset == 0) {
         rtc->cmos_index = value & 0x7f; /* bit 7 masks NMI on a PC; nothing here raises one */
     } else {
+        trace_rtc_write(rtc->cmos_index, (unsigned)value);
         cmos_write(rtc, (uint8_t)value);
     }
 }

@@ -3,8 +3,8 @@
  * The 8254 on the ISA bus: ports 0x40 to 0x43, channel 0's output on IRQ 0. The chip is i8254.c; here are the virtual
  * clock, the timer that follows channel 0's output, and the section of the stream.
  *
- * A guest can ask for a period of a few clocks. Since no guest may keep the main loop busy, transitions of a channel with
- * a shorter period than 20 µs are put off.
+ * A guest can ask for a period of a few clocks. Since no guest may keep the main loop busy, transitions of a channel
+ * with a shorter period than 20 µs are put off.
  */
 #include <inttypes.h>
 
@@ -12,6 +12,7 @@
 #include "hw/timer/i8254.h"
 #include "memory/memory.h"
 #include "migration/vmstate.h"
+#include "trace/hw_timer.h"
 #include "util/clock.h"
 
 #define MIN_COUNT 24 /* 20 µs */
@@ -52,8 +53,8 @@ static void timer_expired(void *opaque)
     int64_t now = vm_clock_ns(VM_CLOCK_VIRTUAL);
 
     /*
-     * A late timer may find the output where it was, a whole pulse later. The edge that was due must still come, so show the
-     * state right behind the transition first.
+     * A late timer may find the output where it was, a whole pulse later. The edge that was due must still come, so
+     * show the state right behind the transition first.
      */
     if (ch->next_transition_time >= 0 && ch->next_transition_time <= now) {
         irq_set(pit->irq, i8254_output(&pit->chip, 0, ch->next_transition_time));
@@ -73,6 +74,7 @@ static void i8254_isa_write(void *opaque, hwaddr offset, uint64_t value, unsigne
     struct i8254_isa *pit = opaque;
     int64_t now = vm_clock_ns(VM_CLOCK_VIRTUAL);
 
+    trace_i8254_write((unsigned)offset, (unsigned)value, now);
     i8254_write(&pit->chip, (unsigned)offset, (uint8_t)value, now);
     i8254_isa_update_irq(pit, now);
 }
@@ -114,7 +116,8 @@ static bool i8254_isa_post_load(void *opaque, int version, GError **error)
         return false;
     }
     if (ch->next_transition_time < -1) {
-        return error_setf(error, "channels[0].next_transition_time %" PRId64 ": is negative", ch->next_transition_time);
+        return error_setf(error, "channels[0].next_transition_time %" PRId64 ": is negative",
+                          ch->next_transition_time);
     }
     if (ch->next_transition_time >= 0 && !ch->irq_disabled) {
         /* The line as it was before that: our own reset left it elsewhere, and the edge must be one. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The 8254 programmable interval timer (Intel datasheet 231164), pure: no bus, no clock, no line. Three counters at 1.193182 MHz.
+ * The 8254 programmable interval timer (Intel datasheet 231164), pure: no bus, no clock, no line. Three counters at
+ * 1.193182 MHz.
  *
  * Modelled: modes 0 to 5 with gate, binary and BCD, counter latch, read-back of count and status, all access modes.
- * Left out on purpose: null count (a count is taken at once, without the CLK edge that loads it), and finishing the period in hand
- * when modes 2 and 3 get a new count: it starts at once.
+ * Left out on purpose: null count (a count is taken at once, without the CLK edge that loads it), and finishing the
+ * period in hand when modes 2 and 3 get a new count: it starts at once.
  */
 #include <inttypes.h>
 
@@ -20,7 +21,9 @@ enum { ACCESS_LATCH = 0, ACCESS_LSB = 1, ACCESS_MSB = 2, ACCESS_LSB_MSB = 3, ACC
 #define READ_BACK_NO_STATUS 0x10
 #define STATUS_OUTPUT 0x80
 
-/* Input clocks in `ns`, and the first ns at which `clocks` have passed; 128 bits, as 63-bit times come from streams. */
+/*
+ * Input clocks in `ns`, and the first ns at which `clocks` have passed; 128 bits, as 63-bit times come from streams.
+ */
 static uint64_t clocks_of(int64_t ns)
 {
     return ns <= 0 ? 0 : (uint64_t)((unsigned __int128)ns * I8254_HZ / NSEC_PER_SEC);
@@ -146,7 +149,10 @@ void i8254_set_gate(struct i8254 *chip, int channel, bool gate, int64_t now)
     if (rising && (gate_triggers(ch) || ch->mode == 2 || ch->mode == 3)) {
         ch->count_load_time = now; /* these start over */
     }
-    /* Modes 0 and 4 only hold their count while the gate is low; the stream has no place for a held count, so they run on. */
+    /*
+     * Modes 0 and 4 only hold their count while the gate is low; the stream has no place for a held count, so they
+     * run on.
+     */
 }
 
 static void latch_count(struct i8254 *chip, int channel, int64_t now)

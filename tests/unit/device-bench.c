@@ -152,7 +152,8 @@ GByteArray *bench_save(const struct vmstate_description *vmsd, void *opaque)
     return data;
 }
 
-bool bench_restore(const struct vmstate_description *vmsd, void *opaque, const void *data, size_t length, GError **error)
+bool bench_restore(const struct vmstate_description *vmsd, void *opaque, const void *data, size_t length,
+                   GError **error)
 {
     struct stream *s = stream_new_memory_input(data, length);
     bool good = vmstate_load_body(s, vmsd, opaque, vmsd->version, error);

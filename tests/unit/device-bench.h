@@ -37,8 +37,8 @@ bool bench_restore(const struct vmstate_description *vmsd, void *opaque, const v
 /* The body must be exactly these bytes (hex, blanks ignored). */
 void bench_check_golden(const struct vmstate_description *vmsd, void *opaque, const char *hex);
 /*
- * Saving, loading that and saving again gives the same bytes; every stream cut within the first `fields` bytes (those of the
- * fields, without subsections) is refused.
+ * Saving, loading that and saving again gives the same bytes; every stream cut within the first `fields` bytes (those
+ * of the fields, without subsections) is refused.
  */
 void bench_check_round_trip(const struct vmstate_description *vmsd, void *opaque, size_t fields);
 /* Loading the body with `length` bytes at `offset` replaced is refused, with a message that has `word` in it. */

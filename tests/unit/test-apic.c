@@ -323,14 +323,15 @@ static void test_timer(void)
 /* A period of 2 ns must not cost two interrupts a nanosecond. */
 static void test_timer_storm(void)
 {
-    int64_t at;
+    int64_t at, end;
     int fired = 0;
 
     fresh();
     wr(0, DIVIDE, 0xb);
     wr(0, LVT_T, 0x200ec);
     wr(0, INITIAL, 1);
-    for (int64_t end = vm_clock_ns(VM_CLOCK_VIRTUAL) + 1000000; (at = timers_deadline(VM_CLOCK_VIRTUAL)) <= end; fired++) {
+    end = vm_clock_ns(VM_CLOCK_VIRTUAL) + 1000000;
+    for (; (at = timers_deadline(VM_CLOCK_VIRTUAL)) <= end; fired++) {
         g_assert_cmpint(fired, <, 100);
         bench_clock_step(at - vm_clock_ns(VM_CLOCK_VIRTUAL));
     }

@@ -28,7 +28,9 @@ static void wr(uint8_t index, uint8_t value)
 /* BCD, 24 hours, running, at the given time of 2026-11-20, a Friday. */
 static void fresh(uint8_t hour, uint8_t minute, uint8_t second)
 {
-    static const uint8_t date[] = { RTC_DAY_OF_WEEK, 6, RTC_DAY, 0x20, RTC_MONTH, 0x11, RTC_YEAR, 0x26, RTC_CENTURY, 0x20 };
+    static const uint8_t date[] = {
+        RTC_DAY_OF_WEEK, 6, RTC_DAY, 0x20, RTC_MONTH, 0x11, RTC_YEAR, 0x26, RTC_CENTURY, 0x20,
+    };
 
     reset_all();
     wr(RTC_REG_A, 0x26);
@@ -52,8 +54,8 @@ static void fresh(uint8_t hour, uint8_t minute, uint8_t second)
 static void check_time(const char *expect)
 {
     g_autofree char *got = g_strdup_printf("%02x%02x-%02x-%02x %02x:%02x:%02x %x", rd(RTC_CENTURY), rd(RTC_YEAR),
-                                           rd(RTC_MONTH), rd(RTC_DAY), rd(RTC_HOURS), rd(RTC_MINUTES), rd(RTC_SECONDS),
-                                           rd(RTC_DAY_OF_WEEK));
+                                           rd(RTC_MONTH), rd(RTC_DAY), rd(RTC_HOURS), rd(RTC_MINUTES),
+                                           rd(RTC_SECONDS), rd(RTC_DAY_OF_WEEK));
     g_assert_cmpstr(got, ==, expect);
 }
 
@@ -320,8 +322,9 @@ static bool configure(const char *text, GError **error)
 
 static void test_options(void)
 {
-    static const char *const bad[] = { "base=tomorrow", "base=2006-06-17x", "clock=sun", "driftfix=slew", "driftfix=x",
-                                       "what=1" };
+    static const char *const bad[] = {
+        "base=tomorrow", "base=2006-06-17x", "clock=sun", "driftfix=slew", "driftfix=x", "what=1",
+    };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(bad); i++) {
         g_autoptr(GError) error = NULL;

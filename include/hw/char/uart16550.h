@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The 16550A UART: the chip alone. Its wiring (ports, line, chardev, clock) is somebody else's, through struct uart16550_ops. */
+/*
+ * The 16550A UART: the chip alone. Its wiring (ports, line, chardev, clock) is somebody else's, through struct
+ * uart16550_ops.
+ */
 #ifndef FERRY_HW_CHAR_UART16550_H
 #define FERRY_HW_CHAR_UART16550_H
 

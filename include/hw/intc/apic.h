@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Local APICs (SDM 3A chapter 11), and the interrupt message bus that they share with the IOAPIC and MSI. Big lock held. */
+/*
+ * Local APICs (SDM 3A chapter 11), and the interrupt message bus that they share with the IOAPIC and MSI. Big lock
+ * held.
+ */
 #ifndef FERRY_HW_INTC_APIC_H
 #define FERRY_HW_INTC_APIC_H
 
@@ -11,7 +14,9 @@ enum apic_delivery {
     APIC_DELIVER_INIT = 5, APIC_DELIVER_SIPI = 6, APIC_DELIVER_EXTINT = 7,
 };
 
-/* Makes the CPU's local APIC (sets cpu->apic_ops and cpu->apic), registers its vmstate ("apic", instance cpu->index). */
+/*
+ * Makes the CPU's local APIC (sets cpu->apic_ops and cpu->apic), registers its vmstate ("apic", instance cpu->index).
+ */
 bool apic_create(struct x86_cpu *cpu, GError **error);
 /* Sends an interrupt message. */
 void apic_bus_deliver(uint8_t dest, bool dest_logical, enum apic_delivery mode, uint8_t vector, bool level);

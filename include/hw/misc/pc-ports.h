@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The small ports of a PC. Each is an ISA device: isa_create(), or device_new() and the properties named in its file. */
+/*
+ * The small ports of a PC. Each is an ISA device: isa_create(), or device_new() and the properties named in its file.
+ */
 #ifndef FERRY_HW_MISC_PC_PORTS_H
 #define FERRY_HW_MISC_PC_PORTS_H
 
