@@ -362,7 +362,7 @@ bool x86_interrupt_pending(const struct x86_cpu *cpu)
 
 static void take_init(struct x86_cpu *cpu)
 {
-    cpu_reset_interrupt(cpu, CPU_INTERRUPT_INIT | CPU_INTERRUPT_SIPI);
+    cpu_reset_interrupt(cpu, CPU_INTERRUPT_INIT); /* a SIPI right behind it still counts: Linux waits 0 µs between them */
     x86_cpu_reset(cpu, true);
     __atomic_store_n(&cpu->halted, cpu->index != 0, __ATOMIC_SEQ_CST);
     if (cpu->apic_ops) {
