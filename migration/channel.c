@@ -125,8 +125,8 @@ bool channel_writev(struct channel *channel, struct iovec *iov, int count, GErro
             return error_setf(error, "the channel was shut down");
         }
         if (n < 0) {
-            if (wait_for_retry(channel, POLLOUT)) {
-                continue;
+            if (wait_for_retry(channel, POLLOUT) || is_shut(channel)) {
+                continue; /* to tell that it was shut down */
             }
             return error_setf_errno(error, errno, "cannot write to the migration channel");
         }
@@ -153,7 +153,7 @@ ssize_t channel_readv(struct channel *channel, struct iovec *iov, int count, GEr
         if (n >= 0) {
             return n;
         }
-        if (!wait_for_retry(channel, POLLIN)) {
+        if (!wait_for_retry(channel, POLLIN) && !is_shut(channel)) {
             error_setf_errno(error, errno, "cannot read from the migration channel");
             return -1;
         }

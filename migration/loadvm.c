@@ -123,7 +123,7 @@ static bool load_header(struct loadvm *l, GError **error)
         return error_setf(error, "a migration stream of version %u; known here is %u", version, STREAM_VERSION);
     }
     if (stream_get_u8(l->s) != SECTION_CONFIGURATION) {
-        return error_setf(error, "the stream has no configuration section");
+        return !failed(l, error) && error_setf(error, "the stream has no configuration section");
     }
     if (!load_configuration(l, error)) {
         g_prefix_error(error, "configuration section: ");

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Whole streams over memory: RAM and a device, there and back, cut, garbled, and from another machine. */
+#include <string.h>
+
+#include "migration/ram.h"
+#include "migration/savevm.h"
+#include "migration/sections.h"
+#include "util/main-loop.h"
+
+#define BIG   600 /* pages */
+#define SMALL 8
+
+static struct ram_block *big, *small;
+static struct device {
+    uint32_t value;
+    uint8_t mode;
+} device;
+
+static bool device_post_load(void *opaque, int version, GError **error)
+{
+    return device.mode < 4 || error_setf(error, "mode %u, expected 0 to 3", device.mode);
+}
+
+static const struct vmstate_field device_fields[] = {
+    VMSTATE_UINT32(value, struct device), VMSTATE_UINT8(mode, struct device), VMSTATE_END
+};
+static const struct vmstate_description device_vmstate = {
+    .name = "device", .version = 3, .minimum_version = 2, .post_load = device_post_load, .fields = device_fields
+};
+
+/* ---- memory without an accelerator: nothing is written while we send ---- */
+
+static void no_take(struct ram_block *block, uint64_t first, uint64_t count, unsigned long *into)
+{
+}
+
+static void no_arm(void)
+{
+}
+
+static bool real_populated(const struct ram_block *block, uint64_t first, uint64_t count, unsigned long *populated)
+{
+    return ram_block_populated(block, first, count, populated, NULL);
+}
+
+static const struct page_log still_log = { .take = no_take, .arm = no_arm, .populated = real_populated };
+
+static uint64_t populated_pages(struct ram_block *block)
+{
+    uint64_t pages = block->used_length / GUEST_PAGE_SIZE;
+    g_autofree unsigned long *bits = g_new0(unsigned long, BITMAP_WORDS(pages));
+
+    g_assert_true(ram_block_populated(block, 0, pages, bits, NULL));
+    return bitmap_count(bits, 0, pages);
+}
+
+static void empty(struct ram_block *block)
+{
+    g_assert_true(ram_block_discard(block, 0, block->used_length, NULL));
+}
+
+/* A third each: holes, pages of zeros that were touched, content. */
+static void fill(struct ram_block *block, uint32_t seed)
+{
+    g_autoptr(GRand) rand = g_rand_new_with_seed(seed);
+
+    empty(block);
+    for (uint64_t page = 0; page < block->used_length / GUEST_PAGE_SIZE; page++) {
+        uint8_t *host = block->host + page * GUEST_PAGE_SIZE;
+
+        switch (g_rand_int_range(rand, 0, 3)) {
+        case 0:
+            break;
+        case 1:
+            *(volatile uint8_t *)host = 0;
+            break;
+        default:
+            memset(host, 1 + page % 255, g_rand_int_range(rand, 1, GUEST_PAGE_SIZE + 1));
+        }
+    }
+}
+
+/* ---- making a stream ---- */
+
+static GByteArray *save(bool skip_zero)
+{
+    struct page_map *map = page_map_new(&still_log, skip_zero);
+    struct stream *s = stream_new_memory_output();
+    struct ram_save rs = { .map = map, .s = s, .window = PAGE_MAP_RUN };
+    GByteArray *bytes;
+
+    page_map_scan_holes(map, NULL);
+    savevm_put_header(s, skip_zero);
+    ram_save_start(&rs);
+    ram_save_begin_part(&rs, SECTION_PART);
+    while (ram_save_window(&rs)) {
+    }
+    ram_save_end_part(&rs);
+    ram_save_begin_part(&rs, SECTION_END);
+    ram_save_end_part(&rs);
+    g_assert_true(savevm_put_devices(s, NULL));
+    bytes = g_byte_array_ref(stream_memory_data(s));
+    stream_free(s);
+    page_map_free(map);
+    return bytes;
+}
+
+static bool load(const void *data, size_t length, GError **error)
+{
+    struct stream *s = stream_new_memory_input(data, length);
+    bool ok;
+
+    big_unlock();
+    ok = loadvm_run(s, NULL, NULL, error);
+    big_lock();
+    stream_free(s);
+    return ok;
+}
+
+/* ---- there and back ---- */
+
+static void check_round_trip(bool skip_zero)
+{
+    g_autofree uint8_t *big_before = NULL, *small_before = NULL;
+    uint64_t touched;
+    GByteArray *bytes;
+    GError *error = NULL;
+
+    fill(big, 1);
+    fill(small, 2);
+    device = (struct device){ 0x12345678, 3 };
+    touched = populated_pages(big);
+    bytes = save(skip_zero);
+    g_assert_cmpuint(populated_pages(big), ==, touched); /* a hole is not read */
+    big_before = g_memdup2(big->host, big->used_length);
+    small_before = g_memdup2(small->host, small->used_length);
+
+    memset(big->host, 0x55, big->used_length); /* the destination is anything but clean */
+    empty(small);
+    memset(&device, 0, sizeof(device));
+    g_assert_true(load(bytes->data, bytes->len, &error));
+    g_assert_no_error(error);
+    g_assert_cmpuint(populated_pages(big), <, touched); /* nor are zeros written into one */
+    g_assert_cmpmem(big->host, big->used_length, big_before, big->used_length);
+    g_assert_cmpmem(small->host, small->used_length, small_before, small->used_length);
+    g_assert_cmpuint(device.value, ==, 0x12345678);
+    g_byte_array_unref(bytes);
+}
+
+static void test_round_trip(void)
+{
+    check_round_trip(false);
+}
+
+static void test_skip_zero(void)
+{
+    GByteArray *with, *without;
+
+    check_round_trip(true);
+    fill(big, 1);
+    with = save(true);
+    without = save(false);
+    g_assert_cmpuint(with->len + 9 * BIG / 2, <, without->len);
+    g_byte_array_unref(with);
+    g_byte_array_unref(without);
+}
+
+/* ---- the layout, byte by byte, as QEMU's ---- */
+
+static void test_layout(void)
+{
+    static const uint8_t head[] = {
+        'Q', 'E', 'V', 'M', 0, 0, 0, 3, 7, 0, 0, 0, 4, 't', 'e', 's', 't',
+        1, 0, 0, 0, 2, 3, 'r', 'a', 'm', 0, 0, 0, 0, 0, 0, 0, 4,
+        0, 0, 0, 0, 0, 0x26, 0x00, 4, 3, 'b', 'i', 'g', 0, 0, 0, 0, 0, 0x25, 0x80, 0,
+        5, 's', 'm', 'a', 'l', 'l', 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0x7e, 0, 0, 0, 2,
+        2, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 2, 3, 'b', 'i', 'g', 0, 0, 0, 0, 0, 0, 0, 0x10, 0x22, 0,
+        0, 0, 0, 0, 0, 0, 0x20, 0x28, 9
+    };
+    GByteArray *bytes;
+
+    empty(big);
+    empty(small);
+    memset(big->host + 2 * GUEST_PAGE_SIZE, 9, GUEST_PAGE_SIZE);
+    bytes = save(false);
+    /* total 0x260000: 600 + 8 pages */
+    g_assert_cmpmem(bytes->data, sizeof(head), head, sizeof(head));
+    const uint8_t *device_at = memmem(bytes->data, bytes->len, "\6device", 7);
+    g_assert_nonnull(device_at);
+    g_assert_cmpint(device_at[-5], ==, 4);
+    g_assert_cmpmem(device_at + 7, 8, ((uint8_t[]){ 0, 0, 0, 0, 0, 0, 0, 3 }), 8);
+    g_assert_cmpint(device_at[20], ==, 0x7e);
+    g_assert_cmpint(device_at[25], ==, 0);
+    g_assert_cmpint(device_at[26], ==, 6);
+    g_assert_cmpint(bytes->data[bytes->len - 1], ==, '}');
+    g_byte_array_unref(bytes);
+}
+
+/* ---- damage ---- */
+
+static void test_truncated(void)
+{
+    GByteArray *bytes;
+
+    empty(big);
+    empty(small);
+    memset(big->host + 5 * GUEST_PAGE_SIZE, 9, GUEST_PAGE_SIZE);
+    bytes = save(true);
+    for (size_t length = 0; length < bytes->len; length++) {
+        GError *error = NULL;
+
+        g_assert_false(load(bytes->data, length, &error));
+        if (!strstr(error->message, "the stream ends")) {
+            g_test_message("cut at %zu: '%s'", length, error->message);
+            g_test_fail();
+        }
+        g_error_free(error);
+    }
+    g_byte_array_unref(bytes);
+}
+
+static void test_flipped(void)
+{
+    g_autoptr(GRand) rand = g_rand_new_with_seed(7);
+    GByteArray *bytes;
+    unsigned refused = 0;
+
+    empty(big);
+    empty(small);
+    memset(small->host, 9, GUEST_PAGE_SIZE);
+    bytes = save(true);
+    for (int i = 0; i < 4000; i++) {
+        size_t at = g_rand_int_range(rand, 0, bytes->len);
+        uint8_t old = bytes->data[at];
+
+        bytes->data[at] ^= 1 << g_rand_int_range(rand, 0, 8);
+        refused += !load(bytes->data, bytes->len, NULL);
+        bytes->data[at] = old;
+    }
+    g_assert_cmpuint(refused, >, 50); /* most flips hit a page's content or the description */
+    g_byte_array_unref(bytes);
+}
+
+static void check_patch(const void *find, size_t length, size_t at, uint8_t value, const char *message)
+{
+    GByteArray *bytes;
+    GError *error = NULL;
+    uint8_t *found;
+
+    device = (struct device){ 1, 1 };
+    empty(big);
+    empty(small);
+    bytes = save(false);
+    found = memmem(bytes->data, bytes->len, find, length);
+    g_assert_nonnull(found);
+    found[at] = value;
+    g_assert_false(load(bytes->data, bytes->len, &error));
+    if (!strstr(error->message, message)) {
+        g_test_message("'%s' should say '%s'", error->message, message);
+        g_test_fail();
+    }
+    g_error_free(error);
+    g_byte_array_unref(bytes);
+}
+
+static void test_refused(void)
+{
+    check_patch("QEVM", 4, 0, 'X', "this is no migration stream");
+    check_patch("QEVM\0\0\0\3", 8, 7, 4, "version 4; known here is 3");
+    check_patch("\4test", 5, 4, 'x', "of type 'tesx', this one is 'test'");
+    check_patch("\4test", 5, 0, 0xff, "configuration section: ");
+    check_patch("\3ram", 4, 1, 'x', "section 'xam', instance 0, is not known here");
+    check_patch("\3ram\0\0\0\0\0\0\0\4", 12, 11, 5, "section 'ram': version 5");
+    check_patch("\3big", 4, 1, 'p', "section 'ram': RAM block 'pig' does not exist here");
+    check_patch("\5small\0\0\0\0\0\0\x80\0", 14, 12, 0x70, "RAM block 'small' has 0x7000 bytes at the sender, 0x8000 here");
+    check_patch("\0\0\0\0\0\x26\0\4", 8, 5, 0x25, "RAM block 'big' goes beyond the total");
+    check_patch("\0\0\0\0\0\x26\0\4", 8, 5, 0x27, "section 'ram': ");
+    check_patch("\0\0\0\0\0\0\x10\x22\0", 9, 7, 0x62, "flags 0x062 is not supported");
+    check_patch("\0\0\0\0\0\0\x10\x22\0", 9, 3, 1, "RAM block 'big': page at 0x100001000 is beyond its end");
+    check_patch("\0\0\0\0\0\0\0\2\3big", 12, 7, 0x22, "a page without the name of its RAM block");
+    check_patch("\x7e\0\0\0\2", 5, 4, 3, "section 'ram': no footer");
+    check_patch("\6device", 7, 1, 'X', "section 'Xevice', instance 0, is not known here");
+    check_patch("\6device\0\0\0\0\0\0\0\3", 15, 14, 4, "section 'device', instance 0: device: version 4 is newer than 3");
+    check_patch("\6device\0\0\0\0\0\0\0\3\0\0\0\1\1", 20, 19, 4, "section 'device', instance 0: device: mode 4");
+    check_patch("\6device\0\0\0\0\0\0\0\3\0\0\0\1\1\x7e", 21, 20, 0, "no footer where it should end");
+    check_patch("\x7e\0\0\0\4\0\6", 7, 6, 5, "no description at the end");
+    check_patch("\x7e\0\0\0\4\0\6", 7, 5, 9, "no section begins with 0x09");
+}
+
+static void test_commands(void)
+{
+    struct stream *s = stream_new_memory_output();
+    GError *error = NULL;
+
+    savevm_put_header(s, false);
+    savevm_put_command(s, STREAM_COMMAND_OPEN_RETURN_PATH, NULL, 0);
+    savevm_put_command(s, 5, "xx", 2); /* postcopy, in QEMU */
+    g_assert_false(load(stream_memory_data(s)->data, stream_memory_data(s)->len, &error));
+    g_assert_cmpstr(error->message, ==, "command 5 with 2 bytes is not supported");
+    g_error_free(error);
+    stream_free(s);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    main_loop_init();
+    savevm_machine_name = "test";
+    big = ram_block_new("big", BIG * GUEST_PAGE_SIZE, NULL);
+    small = ram_block_new("small", SMALL * GUEST_PAGE_SIZE, NULL);
+    big->migratable = small->migratable = true;
+    g_assert_true(vmstate_register("device", 0, &device_vmstate, &device, NULL));
+    g_test_add_func("/migration-stream/round-trip", test_round_trip);
+    g_test_add_func("/migration-stream/skip-zero", test_skip_zero);
+    g_test_add_func("/migration-stream/layout", test_layout);
+    g_test_add_func("/migration-stream/truncated", test_truncated);
+    g_test_add_func("/migration-stream/flipped", test_flipped);
+    g_test_add_func("/migration-stream/refused", test_refused);
+    g_test_add_func("/migration-stream/commands", test_commands);
+    return g_test_run();
+}
