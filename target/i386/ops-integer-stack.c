@@ -90,7 +90,7 @@ static void pop_mem(struct x86_cpu *cpu, const struct x86_insn *insn)
     X86_NEXT(cpu, insn);
 }
 
-/* Ends the block: flatness, and so the mode that decoding depends on, may change; POP SS shadows interrupts. */
+/* Ends the block: flatness, and so the mode that decoding depends on, may change. */
 static void pop_segment(struct x86_cpu *cpu, const struct x86_insn *insn)
 {
     uint64_t sp = cpu->regs[R_RSP], mask = x86_stack_mask(cpu);
@@ -98,9 +98,6 @@ static void pop_segment(struct x86_cpu *cpu, const struct x86_insn *insn)
     x86_load_segment(cpu, insn->dst, selector);
     sp += 1u << insn->opsize;
     cpu->regs[R_RSP] = mask == 0xffff ? (cpu->regs[R_RSP] & ~mask) | (sp & mask) : sp & mask;
-    if (insn->dst == S_SS) {
-        cpu->interrupt_shadow = true;
-    }
     leave_after(cpu, insn);
     cpu->exit_slot = 2;
 }

@@ -6,6 +6,7 @@
  * and rCX are committed, so that a fault in the next one, an interrupt or a kick leaves the instruction resumable; it
  * then ends its block at its own address. At least one element is done each time, so it always gets on.
  */
+#include "target/i386/exception.h"
 #include "target/i386/ops.h"
 #include "target/i386/system-ops.h"
 
@@ -82,7 +83,8 @@ static void count_down(struct x86_cpu *cpu, const struct x86_insn *insn, uint64_
 /* More to do, but someone wants the vCPU (or single-steps it): ends the block where it is. */
 static bool must_stop(struct x86_cpu *cpu)
 {
-    return __atomic_load_n(&cpu->exit_request, __ATOMIC_RELAXED) || cpu->mode & X86_MODE_TF;
+    return __atomic_load_n(&cpu->exit_request, __ATOMIC_RELAXED) || cpu->mode & X86_MODE_TF ||
+           (__atomic_load_n(&cpu->interrupt_request, __ATOMIC_RELAXED) && x86_interrupt_pending(cpu));
 }
 
 static void leave_at(struct x86_cpu *cpu, const struct x86_insn *insn)

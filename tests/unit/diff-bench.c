@@ -546,15 +546,15 @@ bool diff_set_32bit(bool on)
         in_32bit = false;
         return false;
     }
-    diff_cpu->mode = X86_MODE_PE | X86_MODE_CPL3 | X86_MODE_CR4_OSXSAVE |
-                     (on ? X86_MODE_32 | X86_MODE_SS32 | X86_MODE_FLAT : X86_MODE_64);
     for (unsigned i = 0; i < S_COUNT; i++) {
         uint32_t type = i == S_CS ? SEG_CODE | SEG_RW | SEG_A : SEG_RW | SEG_A;
         diff_cpu->segs[i] = (struct x86_segment) {
             .selector = i == S_CS ? HOST_CS32 : HOST_DS, .limit = UINT32_MAX,
-            .flags = SEG_G | SEG_B | SEG_P | SEG_S | 3 << SEG_DPL_SHIFT | type,
+            .flags = SEG_G | SEG_P | SEG_S | 3 << SEG_DPL_SHIFT | type | (i == S_CS && !on ? SEG_L : SEG_B),
         };
     }
+    diff_cpu->cpl = 3;
+    x86_cpu_update_mode(diff_cpu);
     return true;
 }
 
@@ -567,13 +567,12 @@ void diff_bench_init(void)
     memset(&diff_features, 0xff, sizeof(diff_features));
     diff_cpu = g_new0(struct x86_cpu, 1);
     diff_cpu->features = diff_features;
-    diff_cpu->mode = X86_MODE_64 | X86_MODE_PE | X86_MODE_CPL3 | X86_MODE_CR4_OSXSAVE;
-    diff_cpu->cpl = 3;
-    diff_cpu->mmu_index = MMU_USER;
+    diff_cpu->a20_mask = UINT64_MAX;
     diff_cpu->cr0 = CR0_PE | CR0_PG | CR0_NE | CR0_MP | CR0_ET;
     diff_cpu->cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE | CR4_PAE;
     diff_cpu->efer = EFER_LMA | EFER_LME | EFER_NXE;
     diff_cpu->xcr0 = 3;
     init_tlb(diff_cpu);
+    diff_set_32bit(false);
     diff_memory_randomize();
 }
