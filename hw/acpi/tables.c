@@ -131,8 +131,7 @@ static uint32_t append_fadt(GByteArray *out, const struct acpi_board *board, uin
     store_le32(table + 112, flags);
     put_generic_address(table + 116, RESET_PORT, 1);
     table[128] = RESET_VALUE;
-    store_le64(table + 132, facs);
-    store_le64(table + 140, dsdt);
+    store_le64(table + 140, dsdt); /* X_FIRMWARE_CTRL stays 0: the FACS is below 4 GiB, and would be found twice */
     put_generic_address(table + 148, PIIX4_PM_BASE, 4);
     put_generic_address(table + 172, PIIX4_PM_BASE + 4, 2);
     put_generic_address(table + 208, PIIX4_PM_BASE + 8, 4);

@@ -131,6 +131,14 @@ static void assert_placed(uint64_t initrd_address)
     g_assert_cmphex(peek(memmap + 3 * 24 + 8, 8), ==, RAM_SIZE - PC_ACPI_AREA_SIZE - 0x100000);
 }
 
+static struct x86_cpu *new_cpu(void)
+{
+    struct x86_cpu *cpu = g_new0(struct x86_cpu, 1);
+    cpu->model = x86_cpu_model_parse("qemu64", &cpu->features, NULL);
+    x86_cpu_reset(cpu, false);
+    return cpu;
+}
+
 static void test_pvh(void)
 {
     g_autoptr(GError) error = NULL;
@@ -153,8 +161,7 @@ static void test_pvh(void)
     boot_place(boot);
     assert_placed(initrd_address);
 
-    struct x86_cpu *cpu = g_new0(struct x86_cpu, 1);
-    x86_cpu_reset(cpu, false);
+    struct x86_cpu *cpu = new_cpu();
     boot_enter(boot, cpu);
     g_assert_cmphex(cpu->regs[R_RIP], ==, TEXT + 16);
     g_assert_cmphex(cpu->regs[R_RBX], ==, BOOT_START_INFO);
@@ -181,8 +188,7 @@ static void test_linux64(void)
     g_assert_cmphex(peek(BOOT_PAGE_TABLES, 8), ==, BOOT_PAGE_TABLES + 0x1003);
     g_assert_cmphex(peek(BOOT_PAGE_TABLES + 0x5000 + 511 * 8, 8), ==, 0xffe00083);
 
-    struct x86_cpu *cpu = g_new0(struct x86_cpu, 1);
-    x86_cpu_reset(cpu, false);
+    struct x86_cpu *cpu = new_cpu();
     boot_enter(boot, cpu);
     g_assert_cmphex(cpu->regs[R_RIP], ==, TEXT + 8);
     g_assert_cmphex(cpu->regs[R_RSI], ==, BOOT_START_INFO);

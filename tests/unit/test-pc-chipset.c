@@ -41,15 +41,6 @@ void system_powerdown_notify(void (*handler)(void *opaque), void *opaque)
     powerdown_opaque = opaque;
 }
 
-bool vmstate_register(const char *idstr, int instance_id, const struct vmstate_description *vmsd, void *opaque, GError **error)
-{
-    return true;
-}
-
-void vmstate_unregister(const struct vmstate_description *vmsd, void *opaque)
-{
-}
-
 static void set_isa_irq(void *opaque, int n, bool level)
 {
     isa_levels[n] = level;
