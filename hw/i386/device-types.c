@@ -11,6 +11,7 @@
 #include "hw/pci-host/i440fx.h"
 #include "hw/rtc/mc146818rtc.h"
 #include "hw/timer/i8254.h"
+#include "hw/virtio/virtio-balloon.h"
 #include "pc.h"
 
 static const struct device_type *const types[] = {
@@ -27,6 +28,7 @@ static const struct device_type *const types[] = {
     &piix4_pm_type,
     &pvpanic_type,
     &serial_isa_type,
+    &virtio_balloon_pci_type,
     NULL,
 };
 
