@@ -18,13 +18,14 @@ import argparse
 import ctypes
 import lzma
 import os
-import re
 import struct
 import subprocess
 import sys
 import tempfile
 import zlib
 from pathlib import Path
+
+import kallsyms
 
 BUILD = Path(__file__).resolve().parents[3] / "build"
 APPEND = ("nokaslr console=ttyS0 earlyprintk=serial,ttyS0 panic=-1 nmi_watchdog=0 tsc=reliable no_timer_check "
@@ -116,11 +117,6 @@ def compare(args, directory: Path, entry: int, vmlinux: Path) -> int:
     return subprocess.call([*command, directory / "ours", directory / "theirs"])
 
 
-def default_symbols(kernel: str):
-    path = re.sub("vmlinuz", "System.map", kernel)
-    return path if path != kernel and os.access(path, os.R_OK) else None
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     kernels = sorted(Path("/boot").glob("vmlinuz-*-cloud-amd64"))
@@ -128,7 +124,7 @@ def main() -> int:
                         help="bzImage or vmlinux with a PVH entry")
     parser.add_argument("--initrd")
     parser.add_argument("--append", default="")
-    parser.add_argument("--symbols", help="System.map (default: the one beside the kernel)")
+    parser.add_argument("--symbols", help="System.map (default: from the kernel's own tables)")
     parser.add_argument("--ours", default=str(BUILD / "qemu-system-x86_64"))
     parser.add_argument("--stock", default="/usr/bin/qemu-system-x86_64")
     parser.add_argument("--self", action="store_true", help="stock against stock")
@@ -142,13 +138,15 @@ def main() -> int:
     args = parser.parse_args()
     if not args.kernel:
         sys.exit("no cloud kernel in /boot: name one with --kernel")
-    args.symbols = args.symbols or default_symbols(args.kernel)
 
     with tempfile.TemporaryDirectory(prefix="lockstep-") as name:
         directory = Path(name)
         vmlinux = directory / "vmlinux"
         vmlinux.write_bytes(extract_vmlinux(args.kernel))
         entry = pvh_entry(vmlinux.read_bytes())
+        if not args.symbols:
+            args.symbols = directory / "System.map"
+            kallsyms.write_map(vmlinux.read_bytes(), args.symbols)
         for side in ("ours", "theirs"):
             os.mkfifo(directory / side)
         options = common_options(args, vmlinux)
