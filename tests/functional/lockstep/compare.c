@@ -35,7 +35,7 @@ struct side {
 static struct side ours = { .name = "ours" }, theirs = { .name = "theirs" };
 static struct exec_run history[HISTORY];
 static uint64_t equal_runs;
-static gint64 max_divergences = 1, max_instructions;
+static gint64 max_divergences = 1, max_instructions, repeat;
 static char *start_text, *symbols_path, *image_path, *ignore_text;
 static gboolean brief;
 
@@ -173,11 +173,14 @@ static bool resynchronize(uint64_t *skip_ours, uint64_t *skip_theirs)
     return false;
 }
 
-/* True if either side's next run begins in a function that --ignore names. */
+/* True if either side's next run begins in a function that --ignore names, or if --repeat has been reached for it. */
 static bool ignored(void)
 {
+    static GHashTable *seen; /* function -> divergences */
     const struct side *sides[2] = { &ours, &theirs };
     g_auto(GStrv) names = g_strsplit(ignore_text ? ignore_text : "", ",", -1);
+
+    seen = seen ? seen : g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     for (unsigned i = 0; i < 2; i++) {
         for (uint64_t ahead = 0; ahead < 2; ahead++) {
             g_autofree char *symbol = image_symbol(side_peek(sides[i], ahead)->start);
@@ -187,7 +190,11 @@ static bool ignored(void)
             }
         }
     }
-    return false;
+    char *function = image_symbol(side_peek(&ours, 0)->start);
+    *strchrnul(function, '+') = 0;
+    uint64_t count = (uint64_t)g_hash_table_lookup(seen, function);
+    g_hash_table_insert(seen, function, (gpointer)(count + 1));
+    return repeat && count >= (uint64_t)repeat;
 }
 
 static int compare(void)
@@ -239,6 +246,7 @@ int main(int argc, char **argv)
         { "symbols", 'm', 0, G_OPTION_ARG_FILENAME, &symbols_path, "System.map", "FILE" },
         { "image", 'k', 0, G_OPTION_ARG_FILENAME, &image_path, "vmlinux, for disassembly", "FILE" },
         { "ignore", 'x', 0, G_OPTION_ARG_STRING, &ignore_text, "Pass over divergences in these functions", "A,B" },
+        { "repeat", 'r', 0, G_OPTION_ARG_INT64, &repeat, "Report at most this many per function (0: all)", "N" },
         { "brief", 'b', 0, G_OPTION_ARG_NONE, &brief, "One line per side and divergence", NULL },
         { NULL },
     };

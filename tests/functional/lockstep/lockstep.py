@@ -7,7 +7,7 @@ instructions that it executes (include/accel/tcg/exec-stream.h), ours by -accel 
 plugin; lockstep-compare reads both. The comparison starts at the kernel's PVH entry: stock runs firmware before it.
 
     lockstep.py                                   the cloud kernel, up to the first divergence
-    lockstep.py -n 200 --brief                    survey: resynchronize and go on
+    lockstep.py -n 200 -r 2 --brief               survey: resynchronize and go on
     lockstep.py --self                            stock against stock: checks the instrument
     lockstep.py --kernel vmlinux -- -device ...   further options for both
 
@@ -112,6 +112,8 @@ def compare(args, directory: Path, entry: int, vmlinux: Path) -> int:
         command += ["--symbols", args.symbols]
     if args.ignore:
         command += ["--ignore", args.ignore]
+    if args.repeat:
+        command += ["--repeat", str(args.repeat)]
     if args.brief:
         command += ["--brief"]
     return subprocess.call([*command, directory / "ours", directory / "theirs"])
@@ -133,6 +135,7 @@ def main() -> int:
     parser.add_argument("-n", "--divergences", type=int, default=1)
     parser.add_argument("-i", "--instructions", type=int, default=0, help="stop after this many (0: never)")
     parser.add_argument("-x", "--ignore", help="functions whose divergences are passed over, by commas")
+    parser.add_argument("-r", "--repeat", type=int, default=0, help="report at most this many per function")
     parser.add_argument("-b", "--brief", action="store_true")
     parser.add_argument("options", nargs="*", help="further options for both, after --")
     args = parser.parse_args()
