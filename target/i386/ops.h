@@ -116,8 +116,7 @@ ALWAYS_INLINE void *lock_host(struct x86_cpu *cpu, uint64_t va, unsigned size)
 {
     const struct tlb_entry *entry = tlb_entry(cpu, cpu->mmu_index, va);
     uint64_t last = va + (1u << size) - 1;
-    if (__builtin_expect((last & ~0xfffull) == entry->write && (va & ~0xfffull) == entry->write &&
-                         entry->read == entry->write, 1)) {
+    if (__builtin_expect((last & ~0xfffull) == entry->write && entry->read == entry->write, 1)) {
         return (void *)(uintptr_t)(va + entry->addend);
     }
     return mem_host(cpu, va, 1u << size, true, cpu->mmu_index);

@@ -3,9 +3,9 @@
  * The software CPU's memory accesses: inline soft TLB hit, everything odd in one slow path.
  *
  * An entry's tag is the page's linear address; flag bits in its low 12 bits make the comparison fail, so that MMIO,
- * logging, code pages, ROM and watchpoints all take the miss path. Accesses that cross a page miss as well (the compare
- * includes the low bits of the last byte). Guest RAM is accessed with relaxed atomics only (other vCPUs and the
- * migration thread look at it).
+ * logging, code pages, ROM and watchpoints all take the miss path. Accesses that cross a page miss as well: the entry
+ * is the first byte's, and what is compared is the last byte's page, which no tag in that place can have. Guest RAM is
+ * accessed with relaxed atomics only (other vCPUs and the migration thread look at it).
  *
  * All of these may x86_raise(). `va` is linear. _mmu variants take the TLB index explicitly (descriptor tables: MMU_KERNEL).
  */
@@ -57,7 +57,7 @@ void mem_probe(struct x86_cpu *cpu, uint64_t va, unsigned size, bool write, unsi
     static inline uint##bits##_t mem_ld##bits##_mmu(struct x86_cpu *cpu, uint64_t va, unsigned mmu)            \
     {                                                                                                          \
         const struct tlb_entry *e = tlb_entry(cpu, mmu, va);                                                   \
-        if (__builtin_expect(((va + (bits) / 8 - 1) & ~0xfffull) == e->read && (va & ~0xfffull) == e->read, 1)) { \
+        if (__builtin_expect(((va + (bits) / 8 - 1) & ~0xfffull) == e->read, 1)) {                             \
             return __atomic_load_n((uint##bits##_t *)(uintptr_t)(va + e->addend), __ATOMIC_RELAXED);           \
         }                                                                                                      \
         return (uint##bits##_t)mem_load_slow(cpu, va, (bits) / 8, mmu);                                        \
@@ -65,7 +65,7 @@ void mem_probe(struct x86_cpu *cpu, uint64_t va, unsigned size, bool write, unsi
     static inline void mem_st##bits##_mmu(struct x86_cpu *cpu, uint64_t va, uint##bits##_t value, unsigned mmu) \
     {                                                                                                          \
         const struct tlb_entry *e = tlb_entry(cpu, mmu, va);                                                   \
-        if (__builtin_expect(((va + (bits) / 8 - 1) & ~0xfffull) == e->write && (va & ~0xfffull) == e->write, 1)) { \
+        if (__builtin_expect(((va + (bits) / 8 - 1) & ~0xfffull) == e->write, 1)) {                            \
             __atomic_store_n((uint##bits##_t *)(uintptr_t)(va + e->addend), value, __ATOMIC_RELAXED);          \
             return;                                                                                            \
         }                                                                                                      \
