@@ -200,6 +200,29 @@ static bool load_page(struct ram_load *load, struct stream *s, uint64_t header, 
     return true;
 }
 
+/*
+ * The common case, many times over: pages of zeros in the same block, for memory that holds zeros already. Anything else
+ * is left to load_page().
+ */
+static void load_zeros(struct ram_load *load, struct stream *s)
+{
+    uint64_t pages = load->last->block->used_length / GUEST_PAGE_SIZE;
+    size_t length, done = 0;
+    const uint8_t *at = stream_read_ahead(s, &length);
+
+    for (; length - done >= ZERO_RECORD_SIZE; done += ZERO_RECORD_SIZE) {
+        uint64_t header;
+
+        memcpy(&header, at + done, sizeof(header));
+        header = GUINT64_FROM_BE(header);
+        if ((header & RAM_FLAGS) != (RAM_FLAG_ZERO | RAM_FLAG_CONTINUE) || at[done + sizeof(header)] ||
+            header / GUEST_PAGE_SIZE >= pages || bitmap_test(load->last->filled, header / GUEST_PAGE_SIZE)) {
+            break;
+        }
+    }
+    stream_take(s, done);
+}
+
 bool ram_load_section(struct ram_load *load, struct stream *s, GError **error)
 {
     for (;;) {
@@ -215,6 +238,7 @@ bool ram_load_section(struct ram_load *load, struct stream *s, GError **error)
             if (!load_page(load, s, header, error)) {
                 return false;
             }
+            load_zeros(load, s);
             break;
         case RAM_FLAG_MEM_SIZE:
             if (!load_list(load, s, header & ~RAM_FLAGS, error)) {

@@ -55,52 +55,82 @@ static void put_page_header(struct ram_save *rs, struct ram_block *block, uint64
     }
 }
 
-struct sent_counts {
-    uint64_t normal, duplicate, skipped;
-};
-
-/* A page of zeros costs nine bytes, or nothing where the destination has zeros from its start. */
-static void send_zero(struct ram_save *rs, struct block_map *bm, struct page_run *run, unsigned n,
-                      struct sent_counts *counts)
+/* A page of zeros costs nine bytes. There may be millions: no call per record. */
+static void put_zeros(struct ram_save *rs, struct ram_block *block, uint64_t base, unsigned long bits)
 {
-    if (bm->map->pristine && !bitmap_test(run->sent_before, n)) {
-        run->skip[n / BITS_PER_LONG] |= BIT(n % BITS_PER_LONG);
-        counts->skipped++;
+    uint8_t *at;
+    size_t length = 0;
+
+    if (bits && rs->named != block) {
+        put_page_header(rs, block, base + __builtin_ctzl(bits), RAM_FLAG_ZERO);
+        stream_put_u8(rs->s, 0);
+        bits &= bits - 1;
+    }
+    if (!bits) {
         return;
     }
-    put_page_header(rs, bm->block, run->first + n, RAM_FLAG_ZERO);
-    stream_put_u8(rs->s, 0);
-    run->zero[n / BITS_PER_LONG] |= BIT(n % BITS_PER_LONG);
-    counts->duplicate++;
+    at = stream_reserve(rs->s, BITS_PER_LONG * ZERO_RECORD_SIZE);
+    for (; bits; bits &= bits - 1) {
+        uint64_t header = GUINT64_TO_BE((base + __builtin_ctzl(bits)) * GUEST_PAGE_SIZE | RAM_FLAG_ZERO |
+                                        RAM_FLAG_CONTINUE);
+
+        memcpy(at + length, &header, sizeof(header));
+        at[length + sizeof(header)] = 0;
+        length += ZERO_RECORD_SIZE;
+    }
+    stream_commit(rs->s, length);
 }
 
-static void send_page(struct ram_save *rs, struct block_map *bm, struct page_run *run, unsigned n,
-                      struct sent_counts *counts)
+static void put_pages(struct ram_save *rs, struct ram_block *block, uint64_t base, unsigned long bits)
 {
-    const uint8_t *host = bm->block->host + (run->first + n) * GUEST_PAGE_SIZE;
+    for (; bits; bits &= bits - 1) {
+        uint64_t page = base + __builtin_ctzl(bits);
 
-    if (bitmap_test(run->hole, n) || buffer_is_zero(host, GUEST_PAGE_SIZE)) {
-        send_zero(rs, bm, run, n, counts);
-        return;
+        put_page_header(rs, block, page, RAM_FLAG_PAGE);
+        stream_put_reference(rs->s, block->host + page * GUEST_PAGE_SIZE, GUEST_PAGE_SIZE);
     }
-    put_page_header(rs, bm->block, run->first + n, RAM_FLAG_PAGE);
-    stream_put_reference(rs->s, host, GUEST_PAGE_SIZE);
-    counts->normal++;
+}
+
+/* Of 64 claimed pages those that are zero; holes are not read for that. */
+static unsigned long find_zeros(const struct ram_block *block, uint64_t base, unsigned long pages, unsigned long hole)
+{
+    unsigned long zero = pages & hole;
+
+    for (unsigned long bits = pages & ~hole; bits; bits &= bits - 1) {
+        int bit = __builtin_ctzl(bits);
+
+        if (buffer_is_zero(block->host + (base + bit) * GUEST_PAGE_SIZE, GUEST_PAGE_SIZE)) {
+            zero |= BIT(bit);
+        }
+    }
+    return zero;
+}
+
+static void add(uint64_t *counter, unsigned long bits)
+{
+    __atomic_store_n(counter, *counter + __builtin_popcountl(bits), __ATOMIC_RELAXED);
 }
 
 static void send_run(struct ram_save *rs, struct block_map *bm, struct page_run *run)
 {
-    struct sent_counts counts = { 0 };
-
     for (unsigned i = 0; i < PAGE_RUN_WORDS; i++) {
-        for (unsigned long bits = run->pages[i]; bits; bits &= bits - 1) {
-            send_page(rs, bm, run, i * BITS_PER_LONG + __builtin_ctzl(bits), &counts);
+        uint64_t base = run->first + i * BITS_PER_LONG;
+        unsigned long zero;
+
+        if (!run->pages[i]) {
+            continue;
         }
+        zero = find_zeros(bm->block, base, run->pages[i], run->hole[i]);
+        /* Where the destination has had zeros from its start, it needs no telling. */
+        run->skip[i] = bm->map->pristine ? zero & ~run->sent_before[i] : 0;
+        run->zero[i] = zero & ~run->skip[i];
+        put_zeros(rs, bm->block, base, run->zero[i]);
+        put_pages(rs, bm->block, base, run->pages[i] & ~zero);
+        add(&rs->normal, run->pages[i] & ~zero);
+        add(&rs->duplicate, run->zero[i]);
+        add(&rs->zero_skipped, run->skip[i]);
     }
     page_map_claim_done(bm, run);
-    __atomic_store_n(&rs->normal, rs->normal + counts.normal, __ATOMIC_RELAXED);
-    __atomic_store_n(&rs->duplicate, rs->duplicate + counts.duplicate, __ATOMIC_RELAXED);
-    rs->zero_skipped += counts.skipped;
 }
 
 bool ram_save_window(struct ram_save *rs)

@@ -13,6 +13,7 @@
 #define RAM_FLAG_EOS      0x10 /* the end of this part */
 #define RAM_FLAG_CONTINUE 0x20 /* in the block of the page before; else the block's name follows */
 #define RAM_FLAGS         0xfffull
+#define ZERO_RECORD_SIZE  9    /* offset and flags, and the byte, where no name is needed */
 
 struct ram_save {
     struct page_map *map;

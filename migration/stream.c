@@ -13,6 +13,7 @@
 #include "util/main-loop.h"
 
 #define BUFFER_SIZE (1u << 20)
+#define RESERVE_LIMIT 4096
 #define IOV_LIMIT   1024 /* the kernel's UIO_MAXIOV */
 
 struct stream {
@@ -203,6 +204,38 @@ void stream_put_reference(struct stream *s, const void *data, size_t length)
     }
 }
 
+uint8_t *stream_reserve(struct stream *s, size_t most)
+{
+    g_assert(most <= RESERVE_LIMIT);
+    if (s->memory) {
+        s->end = s->memory->len;
+        g_byte_array_set_size(s->memory, s->end + most);
+        return s->memory->data + s->end;
+    }
+    if (s->end + most > BUFFER_SIZE) {
+        stream_flush(s);
+    }
+    return s->buffer + s->end;
+}
+
+void stream_commit(struct stream *s, size_t length)
+{
+    if (s->memory) {
+        g_byte_array_set_size(s->memory, s->end + (s->error ? 0 : length));
+        s->position += s->error ? 0 : length;
+        return;
+    }
+    if (s->error || !length) {
+        return;
+    }
+    s->position += length;
+    iov_append(s, s->buffer + s->end, length);
+    s->end += length;
+    if (s->end == BUFFER_SIZE || s->iov_count == IOV_LIMIT || s->pending >= BUFFER_SIZE) {
+        stream_flush(s);
+    }
+}
+
 void stream_put_u8(struct stream *s, uint8_t v)
 {
     stream_put_buffer(s, &v, 1);
@@ -369,4 +402,17 @@ int stream_peek_u8(struct stream *s, size_t ahead)
         return -1; /* over memory, looking past the end is no error */
     }
     return s->buffer[s->start + ahead];
+}
+
+const uint8_t *stream_read_ahead(const struct stream *s, size_t *length)
+{
+    *length = s->error ? 0 : s->end - s->start;
+    return s->buffer + s->start;
+}
+
+void stream_take(struct stream *s, size_t length)
+{
+    g_assert(length <= s->end - s->start);
+    s->start += length;
+    s->position += length;
 }

@@ -35,6 +35,9 @@ void stream_put_u64(struct stream *s, uint64_t v);
 void stream_put_buffer(struct stream *s, const void *data, size_t length);
 /* Written from where it lies, before the next flush returns: for guest pages. It may change meanwhile (it is then dirty). */
 void stream_put_reference(struct stream *s, const void *data, size_t length);
+/* Room for at most `most` (up to 4096) bytes that the caller fills in place, then says how many there are. */
+uint8_t *stream_reserve(struct stream *s, size_t most);
+void stream_commit(struct stream *s, size_t length);
 /* One length byte, then at most 255 bytes. */
 void stream_put_counted_string(struct stream *s, const char *text);
 bool stream_flush(struct stream *s);
@@ -48,6 +51,10 @@ void stream_get_buffer(struct stream *s, void *data, size_t length);
 bool stream_get_counted_string(struct stream *s, char text[256]);
 /* The next byte without taking it; -1 at the end or on error. */
 int stream_peek_u8(struct stream *s, size_t ahead);
+
+/* What has been read ahead, without taking it; then takes some of it. For loops over many small records. */
+const uint8_t *stream_read_ahead(const struct stream *s, size_t *length);
+void stream_take(struct stream *s, size_t length);
 
 /* Bytes put or taken so far. */
 uint64_t stream_position(const struct stream *s);

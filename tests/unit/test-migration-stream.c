@@ -174,14 +174,15 @@ static void test_layout(void)
         1, 0, 0, 0, 2, 3, 'r', 'a', 'm', 0, 0, 0, 0, 0, 0, 0, 4,
         0, 0, 0, 0, 0, 0x26, 0x00, 4, 3, 'b', 'i', 'g', 0, 0, 0, 0, 0, 0x25, 0x80, 0,
         5, 's', 'm', 'a', 'l', 'l', 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0x7e, 0, 0, 0, 2,
-        2, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 2, 3, 'b', 'i', 'g', 0, 0, 0, 0, 0, 0, 0, 0x10, 0x22, 0,
-        0, 0, 0, 0, 0, 0, 0x20, 0x28, 9
+        2, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0x10, 2, 3, 'b', 'i', 'g', 0, 0, 0, 0, 0, 0, 0, 0x20, 0x22, 0,
+        0, 0, 0, 0, 0, 0, 0, 0x28, 9
     };
     GByteArray *bytes;
 
     empty(big);
     empty(small);
-    memset(big->host + 2 * GUEST_PAGE_SIZE, 9, GUEST_PAGE_SIZE);
+    memset(big->host, 9, 64 * GUEST_PAGE_SIZE);
+    memset(big->host + GUEST_PAGE_SIZE, 0, 2 * GUEST_PAGE_SIZE); /* pages of zeros go in front, 64 pages at a time */
     bytes = save(false);
     /* total 0x260000: 600 + 8 pages */
     g_assert_cmpmem(bytes->data, sizeof(head), head, sizeof(head));
