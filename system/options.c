@@ -38,7 +38,6 @@ static bool set_no_reboot(struct options *options, const char *text, GError **er
 static bool set_no_shutdown(struct options *options, const char *text, GError **error);
 static bool set_action(struct options *options, const char *text, GError **error);
 static bool set_monitor(struct options *options, const char *text, GError **error);
-static bool set_gdb_default(struct options *options, const char *text, GError **error);
 static bool print_version(struct options *options, const char *text, GError **error);
 static bool print_help(struct options *options, const char *text, GError **error);
 static bool accept_flag(struct options *options, const char *text, GError **error);
@@ -83,8 +82,6 @@ static const struct option_row rows[] = {
     FLAG("S", start_paused, "do not start the vCPUs; `cont` does"),
     STRING("incoming", NULL, "URI|defer", incoming, "wait for a migration"),
     STRING("icount", NULL, "[shift=]N[,sleep=on|off]", icount, "a virtual clock that counts instructions"),
-    CALL("s", NULL, NULL, set_gdb_default, "shorthand for -gdb tcp::1234"),
-    STRING("gdb", NULL, "DEV", gdb, "gdb stub on a character device"),
     CALL("action", NULL, "reboot=,shutdown=,panic=", set_action, "what guest events lead to"),
     CALL("no-reboot", NULL, NULL, set_no_reboot, "end instead of rebooting"),
     CALL("no-shutdown", NULL, NULL, set_no_shutdown, "pause instead of ending at guest shutdown"),
@@ -94,7 +91,6 @@ static const struct option_row rows[] = {
     STRING("D", NULL, "FILE", log_file, "log to FILE instead of stderr"),
     LIST("trace", NULL, "PATTERN", traces, "switch trace points on; -trace help lists them"),
     STRING("qtest", NULL, "DEV", qtest, "qtest protocol on a character device (tests)"),
-    STRING("qtest-log", NULL, "FILE", qtest_log, "log of the qtest protocol"),
 };
 
 static bool accept_flag(struct options *options, const char *text, GError **error)
@@ -136,12 +132,6 @@ static bool set_monitor(struct options *options, const char *text, GError **erro
 {
     options->monitor_given = true;
     g_ptr_array_add(options->monitors, (gpointer)text);
-    return true;
-}
-
-static bool set_gdb_default(struct options *options, const char *text, GError **error)
-{
-    options->gdb = "tcp::1234";
     return true;
 }
 
