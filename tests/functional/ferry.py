@@ -115,7 +115,9 @@ class Vm:
             self.argv += ['-qmp', 'unix:%s,server=on,wait=off' % self.qmp_path]
         if incoming:
             self.argv += ['-incoming', incoming]
-        self.argv += list(args)
+        # Paused until the serial port has its reader: the guest's first words come within milliseconds.
+        held = qmp and not incoming and '-S' not in args
+        self.argv += list(args) + (['-S'] if held else [])
         self.stderr = open(self.dir + '/stderr', 'w+b')
         self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=self.stderr, stderr=self.stderr)
         self.qmp = self.serial = None
@@ -124,6 +126,9 @@ class Vm:
             self.qmp = Qmp(self.qmp_path, self)
             self.serial = socket.socket(socket.AF_UNIX)
             self.serial.connect(self.serial_path)
+        if held:
+            self.qmp.command('query-status')  # the main loop has come round: the connection is accepted
+            self.qmp.command('cont')
 
     def stderr_text(self):
         self.stderr.seek(0)
