@@ -135,6 +135,12 @@ static bool start(const struct options *o, bool *help, GError **error)
     return debuggers_create(o, error) && machine_start(o, error);
 }
 
+/* As the chipset answers a processor's shutdown cycle. */
+static void on_triple_fault(struct x86_cpu *cpu)
+{
+    system_reset_request(SHUTDOWN_CAUSE_GUEST_RESET);
+}
+
 static void finish(void)
 {
     migration_shutdown();
@@ -162,6 +168,7 @@ int main(int argc, char **argv)
     }
     main_loop_init();
     signals_init();
+    x86_triple_fault_hook = on_triple_fault;
     if (!start(&options, &help, &error)) {
         error_report_free(error);
         chardev_free_all();
