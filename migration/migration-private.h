@@ -7,6 +7,7 @@
 #include "migration/migration.h"
 #include "migration/ram.h"
 #include "qapi/qapi-types.h"
+#include "util/clock.h"
 
 /* ---- parameters.c: read by any thread ---- */
 
@@ -72,7 +73,10 @@ void migration_start_thread(const char *name, GThreadFunc thread_main);
 /* The last thing that such a thread does: the main loop will join it. */
 void migration_thread_ends(void);
 
-int64_t migration_now(void); /* ns, CLOCK_MONOTONIC */
+static inline int64_t migration_now(void)
+{
+    return vm_clock_ns(VM_CLOCK_REALTIME);
+}
 
 gpointer outgoing_thread(gpointer unused); /* outgoing.c */
 

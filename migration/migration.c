@@ -11,7 +11,6 @@
 #include "qapi/qapi-commands.h"
 #include "qapi/qapi-events.h"
 #include "system/runstate.h"
-#include "util/clock.h"
 #include "util/main-loop.h"
 
 struct migration migration = { .cancel_fd = -1, .fd = -1 };
@@ -22,11 +21,6 @@ bool migration_init(const char *machine_name, GError **error)
     signal(SIGPIPE, SIG_IGN); /* a command or pipe that goes away is an error of the migration, not our end */
     free_page_init();
     return global_state_init(error);
-}
-
-int64_t migration_now(void)
-{
-    return vm_clock_ns(VM_CLOCK_REALTIME);
 }
 
 /* ---- state ---- */

@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Requests for free pages: who is asked, when a request ends, that the guest always gets its pages back. */
+#include <string.h>
+
+#include "migration/free-page.h"
+#include "migration/migration-private.h"
+#include "system/runstate.h"
+#include "util/main-loop.h"
+
+#define PAGES 1024
+#define MIB   (1ull << 20)
+
+/* What the run state machine would do with it. */
+static struct runstate_listener *stop_listener;
+void runstate_listener_add(struct runstate_listener *listener)
+{
+    stop_listener = listener;
+}
+
+static struct ram_block *block;
+static struct page_map *map;
+static bool log_marks[PAGES], populated_from_start[PAGES];
+static unsigned takes;
+
+static void fake_take(struct ram_block *b, uint64_t first, uint64_t count, unsigned long *into)
+{
+    takes++;
+    for (uint64_t page = first; page < first + count; page++) {
+        if (log_marks[page]) {
+            bitmap_set(into, page, 1);
+            log_marks[page] = false;
+        }
+    }
+}
+
+static void fake_arm(void)
+{
+}
+
+static bool fake_populated(const struct ram_block *b, uint64_t first, uint64_t count, unsigned long *populated)
+{
+    for (uint64_t page = first; page < first + count; page++) {
+        if (populated_from_start[page]) {
+            bitmap_set(populated, page - first, 1);
+        }
+    }
+    return true;
+}
+
+static const struct page_log fake_log = { .take = fake_take, .arm = fake_arm, .populated = fake_populated };
+
+/* ---- the device ---- */
+
+static struct {
+    uint32_t id;
+    unsigned starts, stops, drains, dones, takes_at_start;
+    bool refuse;
+    GString *order;
+} device;
+
+static bool device_start(struct free_page_provider *provider, uint32_t id, GError **error)
+{
+    g_assert_true(big_locked());
+    if (device.refuse) {
+        return error_setf(error, "the guest has no balloon driver");
+    }
+    g_assert_cmpuint(id, >, 1);
+    g_assert_cmpuint(id, !=, device.id);
+    device.id = id;
+    device.starts++;
+    device.takes_at_start = takes;
+    return true;
+}
+
+static void device_stop(struct free_page_provider *provider)
+{
+    g_assert_true(big_locked());
+    device.stops++;
+    g_string_append_c(device.order, 's');
+}
+
+static void device_drain(struct free_page_provider *provider)
+{
+    device.drains++;
+    g_string_append_c(device.order, 'r');
+}
+
+static void device_done(struct free_page_provider *provider)
+{
+    g_assert_true(big_locked());
+    device.dones++;
+    g_string_append_c(device.order, 'd');
+}
+
+static struct free_page_provider provider = { .name = "balloon0", .start = device_start, .stop = device_stop,
+                                              .drain = device_drain, .done = device_done };
+
+/* ---- a migration ---- */
+
+static struct migration_parameters parameters;
+
+static void begin(void)
+{
+    big_unlock();
+    free_page_begin(map, &parameters);
+    big_lock();
+}
+
+static bool tick(int64_t ms_from_now)
+{
+    big_unlock();
+    bool hold = free_page_tick(migration_now() + ms_from_now * 1000000);
+    big_lock();
+    return hold;
+}
+
+static void setup(void)
+{
+    parameters = (struct migration_parameters){ .hint_head_start = 1000, .hint_timeout = 5000, .hint_threshold = 0,
+                                                .hint_growth = 100 };
+    g_string_free(device.order ? device.order : g_string_new(NULL), TRUE);
+    uint32_t last = device.id;
+    memset(&device, 0, sizeof(device));
+    device.id = last;
+    device.order = g_string_new(NULL);
+    memset(log_marks, 0, sizeof(log_marks));
+    memset(populated_from_start, 1, sizeof(populated_from_start));
+    takes = 0;
+    map = page_map_new(&fake_log, true);
+    page_map_scan_holes(map, free_page_absent_reason);
+}
+
+static void finish(void)
+{
+    free_page_end();
+    page_map_free(map);
+    map = NULL;
+}
+
+static enum free_page_verdict hint_bytes(uint32_t id, uint64_t offset, uint64_t length)
+{
+    struct free_page_range range = { block, offset, length };
+
+    return free_page_hint(id, &range, 1);
+}
+
+static enum free_page_verdict hint(uint32_t id, unsigned first, unsigned count)
+{
+    return hint_bytes(id, first * GUEST_PAGE_SIZE, count * GUEST_PAGE_SIZE);
+}
+
+static void check_state(const char *state)
+{
+    struct migration_totals totals = { 0 };
+    FreePageStats *stats = free_page_stats(&totals);
+
+    g_assert_cmpstr(stats->state, ==, state);
+    qapi_free_FreePageStats(stats);
+}
+
+static FreePageStats *stats_now(void)
+{
+    struct migration_totals totals = { 0 };
+
+    page_map_skipped(map, totals.skipped);
+    return free_page_stats(&totals);
+}
+
+/* ---- tests ---- */
+
+static void test_request(void)
+{
+    setup();
+    begin();
+    g_assert_cmpuint(device.starts, ==, 1);
+    g_assert_cmpuint(device.takes_at_start, >, 0); /* rule 1: a sync before the id is visible */
+    check_state("active");
+    g_assert_cmpint(hint(device.id, 100, 50), ==, FREE_PAGE_TAKEN);
+    g_assert_cmpuint(page_map_dirty_count(map), ==, PAGES - 50);
+    free_page_guest_stopped(device.id);
+    check_state("stopped");
+    g_assert_cmpuint(device.dones, ==, 0); /* the guest keeps its pages while that saves rounds */
+    g_assert_cmpint(hint(device.id, 200, 50), ==, FREE_PAGE_LATE);
+    g_assert_cmpuint(page_map_dirty_count(map), ==, PAGES - 50);
+    free_page_close();
+    g_assert_cmpstr(device.order->str, ==, "srd");
+    free_page_close();
+    finish();
+    g_assert_cmpuint(device.dones, ==, 1);
+}
+
+static void test_wrong_id(void)
+{
+    FreePageStats *stats;
+
+    setup();
+    g_assert_cmpint(hint(5, 0, 10), ==, FREE_PAGE_LATE); /* no request */
+    begin();
+    g_assert_cmpint(hint(device.id - 1, 0, 10), ==, FREE_PAGE_LATE);
+    g_assert_cmpint(hint(0, 0, 10), ==, FREE_PAGE_LATE);
+    free_page_guest_stopped(device.id + 1);
+    check_state("active");
+    g_assert_cmpuint(page_map_dirty_count(map), ==, PAGES);
+    stats = stats_now();
+    g_assert_cmpuint(stats->late, ==, 2);
+    g_assert_cmpuint(stats->hinted, ==, 0);
+    qapi_free_FreePageStats(stats);
+    finish();
+}
+
+/* Only whole pages count; what lies outside is rejected. */
+static void test_ranges(void)
+{
+    FreePageStats *stats;
+
+    setup();
+    begin();
+    hint_bytes(device.id, 4095, 4097);             /* page 1 */
+    hint_bytes(device.id, 10, 4096);               /* none */
+    hint_bytes(device.id, 2 * 4096, 3 * 4096 - 1); /* pages 2 and 3 */
+    g_assert_cmpuint(page_map_dirty_count(map), ==, PAGES - 3);
+    hint_bytes(device.id, PAGES * 4096ull, 4096);
+    hint_bytes(device.id, (PAGES - 1) * 4096ull, 8192);
+    hint_bytes(device.id, 4096, UINT64_MAX - 100);
+    hint_bytes(device.id, UINT64_MAX - 4096, 8192);
+    stats = stats_now();
+    g_assert_cmpuint(stats->rejected, ==, 4);
+    g_assert_cmpuint(stats->buffers, ==, 3);
+    g_assert_cmpuint(stats->hinted, ==, 3);
+    g_assert_true(stats->has_time_to_first_hint);
+    g_assert_false(stats->has_time_to_stop);
+    qapi_free_FreePageStats(stats);
+    g_assert_cmpuint(page_map_dirty_count(map), ==, PAGES - 3);
+    finish();
+}
+
+static void test_deadline(void)
+{
+    setup();
+    begin();
+    tick(4900);
+    check_state("active");
+    tick(5100);
+    check_state("timed-out");
+    g_assert_cmpstr(device.order->str, ==, "srd");
+    g_assert_cmpint(hint(device.id, 0, 10), ==, FREE_PAGE_LATE);
+    finish();
+    g_assert_cmpuint(device.dones, ==, 1);
+}
+
+static void test_growth(void)
+{
+    volatile uint8_t *memory;
+
+    setup();
+    parameters.hint_growth = 1; /* of 4 MiB */
+    begin();
+    memory = g_malloc(8 * MIB);
+    for (uint64_t at = 0; at < 8 * MIB; at += 4096) {
+        memory[at] = 1;
+    }
+    tick(100);
+    check_state("growth");
+    g_assert_cmpuint(device.dones, ==, 1);
+    g_free((void *)memory);
+    finish();
+}
+
+static void test_not_needed(void)
+{
+    setup();
+    parameters.hint_threshold = 30;
+    memset(populated_from_start, 0, PAGES * 3 / 4);
+    page_map_scan_holes(map, free_page_absent_reason);
+    begin();
+    check_state("not-needed");
+    g_assert_cmpuint(device.starts, ==, 0);
+    g_assert_false(tick(0));
+    finish();
+    g_assert_cmpuint(device.dones, ==, 0);
+
+    setup();
+    parameters.hint_threshold = 100; /* never */
+    begin();
+    check_state("not-needed");
+    finish();
+}
+
+static void test_refused(void)
+{
+    FreePageStats *stats;
+
+    setup();
+    device.refuse = true;
+    begin();
+    stats = stats_now();
+    g_assert_cmpstr(stats->state, ==, "refused");
+    g_assert_cmpstr(stats->reason, ==, "the guest has no balloon driver");
+    qapi_free_FreePageStats(stats);
+    g_assert_false(tick(0));
+    finish();
+    g_assert_cmpuint(device.dones, ==, 0);
+}
+
+/* Rule 4: bounded by the parameter, by the guest's silence, and ended by its stop. */
+static void test_head_start(void)
+{
+    setup();
+    begin();
+    g_assert_true(tick(0));
+    g_assert_false(tick(200)); /* nothing came for 100 ms */
+    finish();
+
+    setup();
+    begin();
+    hint(device.id, 0, 10);
+    g_assert_true(tick(50));
+    g_assert_false(tick(1100));
+    free_page_guest_stopped(device.id);
+    g_assert_false(tick(0));
+    finish();
+
+    setup();
+    parameters.hint_head_start = 0;
+    begin();
+    g_assert_false(tick(0));
+    finish();
+}
+
+/* Rule 5: VM stop, unplug. */
+static void test_ends(void)
+{
+    setup();
+    begin();
+    stop_listener->changed(stop_listener->opaque, false, RUN_STATE_PAUSED);
+    check_state("closed");
+    g_assert_cmpstr(device.order->str, ==, "srd");
+    finish();
+
+    setup();
+    begin();
+    free_page_provider_unregister(&provider);
+    check_state("closed");
+    g_assert_cmpuint(device.dones, ==, 1);
+    tick(10000);
+    finish();
+    g_assert_true(free_page_provider_register(&provider, NULL));
+}
+
+static void test_one_provider(void)
+{
+    struct free_page_provider other = { .name = "balloon1" };
+    GError *error = NULL;
+
+    g_assert_false(free_page_provider_register(&other, &error));
+    g_assert_cmpstr(error->message, ==, "'balloon0' provides free pages already; 'balloon1' cannot as well");
+    g_error_free(error);
+    free_page_provider_unregister(&other); /* not the one: no effect */
+    setup();
+    begin();
+    check_state("active");
+    finish();
+}
+
+/* The helper looks at pages that were zeroed before they were hinted. */
+static void test_doubt(void)
+{
+    FreePageStats *stats;
+
+    setup();
+    begin();
+    memset(block->host + 10 * GUEST_PAGE_SIZE, 0, 2 * GUEST_PAGE_SIZE);
+    memset(block->host + 12 * GUEST_PAGE_SIZE, 1, GUEST_PAGE_SIZE);
+    log_marks[10] = log_marks[11] = log_marks[12] = true;
+    hint(device.id, 0, 20);
+    free_page_guest_stopped(device.id);
+    for (int i = 0; i < 2000 && page_map_dirty_count(map) != PAGES - 19; i++) {
+        g_usleep(1000);
+    }
+    g_assert_cmpuint(page_map_dirty_count(map), ==, PAGES - 19);
+    stats = stats_now();
+    g_assert_cmpuint(stats->hinted, ==, 17);
+    g_assert_cmpuint(stats->zero, ==, 2);
+    qapi_free_FreePageStats(stats);
+    g_assert_cmpuint(map->doubt_sent, ==, 1);
+    memset(block->host + 12 * GUEST_PAGE_SIZE, 0, GUEST_PAGE_SIZE);
+    finish();
+}
+
+static void test_absent(void)
+{
+    FreePageStats *stats;
+
+    free_page_absent(block, 0, 10 * GUEST_PAGE_SIZE, ABSENT_INFLATED); /* before any migration */
+    free_page_absent(block, 10 * GUEST_PAGE_SIZE, 5 * GUEST_PAGE_SIZE, ABSENT_REPORTED);
+    setup();
+    memset(populated_from_start, 0, 20);
+    page_map_scan_holes(map, free_page_absent_reason);
+    begin();
+    free_page_absent(block, 100 * GUEST_PAGE_SIZE, 3 * GUEST_PAGE_SIZE, ABSENT_REPORTED);
+    stats = stats_now();
+    g_assert_cmpuint(stats->inflated, ==, 10);
+    g_assert_cmpuint(stats->reported, ==, 8);
+    g_assert_cmpuint(stats->hole, ==, 5);
+    qapi_free_FreePageStats(stats);
+    finish();
+}
+
+/* Hints from another thread at every moment of a migration's life; the sanitizers watch. */
+static int hammering;
+static gpointer hammer(gpointer unused)
+{
+    while (__atomic_load_n(&hammering, __ATOMIC_ACQUIRE)) {
+        uint32_t id = __atomic_load_n(&device.id, __ATOMIC_RELAXED);
+
+        hint(id, g_random_int_range(0, PAGES - 64), 64);
+        free_page_absent(block, 0, GUEST_PAGE_SIZE, ABSENT_REPORTED);
+    }
+    return NULL;
+}
+
+static void test_threads(void)
+{
+    GThread *thread;
+
+    __atomic_store_n(&hammering, 1, __ATOMIC_RELEASE);
+    thread = g_thread_new("hammer", hammer, NULL);
+    for (int i = 0; i < 50; i++) {
+        setup();
+        begin();
+        g_usleep(200);
+        page_map_sync(map);
+        finish();
+        g_assert_cmpuint(device.dones, ==, 1);
+    }
+    __atomic_store_n(&hammering, 0, __ATOMIC_RELEASE);
+    g_thread_join(thread);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    main_loop_init();
+    free_page_init();
+    block = ram_block_new("pc.ram", PAGES * GUEST_PAGE_SIZE, NULL);
+    block->migratable = true;
+    g_assert_true(free_page_provider_register(&provider, NULL));
+    g_test_add_func("/free-page/request", test_request);
+    g_test_add_func("/free-page/wrong-id", test_wrong_id);
+    g_test_add_func("/free-page/ranges", test_ranges);
+    g_test_add_func("/free-page/deadline", test_deadline);
+    g_test_add_func("/free-page/growth", test_growth);
+    g_test_add_func("/free-page/not-needed", test_not_needed);
+    g_test_add_func("/free-page/refused", test_refused);
+    g_test_add_func("/free-page/head-start", test_head_start);
+    g_test_add_func("/free-page/ends", test_ends);
+    g_test_add_func("/free-page/one-provider", test_one_provider);
+    g_test_add_func("/free-page/doubt", test_doubt);
+    g_test_add_func("/free-page/absent", test_absent);
+    g_test_add_func("/free-page/threads", test_threads);
+    return g_test_run();
+}
