@@ -56,6 +56,9 @@ bool icount_configure(struct keyval *options, GError **error)
     bool align = false;
     const char *text = keyval_get(options, "shift");
 
+    if (accel != &accel_tcg) {
+        return error_setf(error, "-icount works with -accel tcg only");
+    }
     if (text && strcmp(text, "auto") == 0) {
         return error_setf(error, "-icount shift=auto is not supported: give shift=0 to shift=%d", MAX_SHIFT);
     }

@@ -50,6 +50,9 @@ static bool tcg_init(struct keyval *options, GError **error)
 
 static bool tcg_cpu_create(struct x86_cpu *cpu, GError **error)
 {
+    if (icount_on && cpu->index > 0) {
+        return error_setf(error, "-icount works with one vCPU only");
+    }
     struct tcg_cpu *t = mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (t == MAP_FAILED) {

@@ -11,6 +11,7 @@
 #include "migration/vmstate.h"
 #include "target/i386/decode.h"
 #include "target/i386/flags.h"
+#include "target/i386/vmstate.h"
 
 struct wire_segment {
     uint32_t selector, limit, flags;
@@ -451,7 +452,7 @@ SUBSECTION(vmstate_misc_enable, "cpu/msr_ia32_misc_enable", misc_enable_needed,
 SUBSECTION(vmstate_smi_count, "cpu/msr_smi_count", smi_count_needed,
            ONE("env.msr_smi_count", smi_count, uint64_t, vmstate_info_uint64));
 
-static const struct vmstate_description vmstate_cpu = {
+const struct vmstate_description vmstate_x86_cpu = {
     .name = "cpu", .version = 12, .minimum_version = 11,
     .pre_save = cpu_pre_save, .pre_load = cpu_pre_load, .post_load = cpu_post_load,
     .fields = cpu_fields,
@@ -460,7 +461,7 @@ static const struct vmstate_description vmstate_cpu = {
     },
 };
 
-static const struct vmstate_description vmstate_common = {
+const struct vmstate_description vmstate_x86_cpu_common = {
     .name = "cpu_common", .version = 1, .minimum_version = 1,
     .pre_save = common_pre_save, .post_load = common_post_load,
     .fields = (const struct vmstate_field[]) {
@@ -481,19 +482,28 @@ bool x86_cpu_vmstate_register(struct x86_cpu *cpu, GError **error)
         wires = g_ptr_array_new_with_free_func(g_free);
     }
     g_ptr_array_add(wires, w);
-    return vmstate_register("cpu_common", cpu->index, &vmstate_common, w, error) &&
-           vmstate_register("cpu", cpu->index, &vmstate_cpu, w, error);
+    return vmstate_register("cpu_common", cpu->index, &vmstate_x86_cpu_common, w, error) &&
+           vmstate_register("cpu", cpu->index, &vmstate_x86_cpu, w, error);
 }
 
-void x86_cpu_vmstate_unregister(struct x86_cpu *cpu)
+void *x86_cpu_vmstate_opaque(struct x86_cpu *cpu)
 {
     for (guint i = 0; wires && i < wires->len; i++) {
         struct wire *w = g_ptr_array_index(wires, i);
         if (w->cpu == cpu) {
-            vmstate_unregister(&vmstate_common, w);
-            vmstate_unregister(&vmstate_cpu, w);
-            g_ptr_array_remove_index(wires, i);
-            return;
+            return w;
         }
+    }
+    return NULL;
+}
+
+void x86_cpu_vmstate_unregister(struct x86_cpu *cpu)
+{
+    struct wire *w = x86_cpu_vmstate_opaque(cpu);
+
+    if (w) {
+        vmstate_unregister(&vmstate_x86_cpu_common, w);
+        vmstate_unregister(&vmstate_x86_cpu, w);
+        g_ptr_array_remove(wires, w);
     }
 }
