@@ -13,6 +13,7 @@
 #include "migration/free-page.h"
 #include "migration/migration-private.h"
 #include "system/runstate.h"
+#include "trace/migration.h"
 #include "util/main-loop.h"
 
 #define NS_PER_MS    1000000
@@ -168,11 +169,13 @@ enum free_page_verdict free_page_hint(uint32_t id, const struct free_page_range 
         g_cond_signal(&fp.work);
     }
     g_mutex_unlock(&fp.lock);
+    trace_free_page_verdict(id, count, verdict == FREE_PAGE_TAKEN);
     return verdict;
 }
 
 void free_page_guest_stopped(uint32_t id)
 {
+    trace_free_page_guest_stopped(id);
     g_mutex_lock(&fp.lock);
     if (id && id == fp.id) {
         page_map_lock(fp.map);
@@ -252,6 +255,7 @@ static void close_request(enum request_state state)
     }
     if (open) {
         fp.state = state;
+        trace_free_page_close(state_names[state]);
     }
     g_mutex_unlock(&fp.lock);
     if (map && fp.helper) { /* there was a request */
@@ -292,6 +296,7 @@ static void ask(struct page_map *map)
     fp.helper_ends = false;
     g_mutex_unlock(&fp.lock);
     page_epoch_free(map, epoch);
+    trace_free_page_ask(id, map->populated_pages, map->total_pages);
     fp.helper = g_thread_new("free pages", helper_thread, map);
 
     big_lock();

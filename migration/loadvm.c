@@ -8,6 +8,7 @@
 #include "migration/ram-load.h"
 #include "migration/savevm.h"
 #include "migration/sections.h"
+#include "trace/migration.h"
 #include "util/main-loop.h"
 
 #define MACHINE_NAME_LIMIT 255
@@ -173,6 +174,7 @@ static bool load_full(struct loadvm *l, uint32_t section_id, GError **error)
     if (failed(l, error)) {
         return false;
     }
+    trace_migration_load_section(idstr, instance_id, version);
     big_lock();
     section = sections_find(idstr, instance_id);
     if (!section) {

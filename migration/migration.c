@@ -11,6 +11,7 @@
 #include "qapi/qapi-commands.h"
 #include "qapi/qapi-events.h"
 #include "system/runstate.h"
+#include "trace/migration.h"
 #include "util/main-loop.h"
 
 struct migration migration = { .cancel_fd = -1, .fd = -1 };
@@ -31,6 +32,9 @@ void migration_set_status(MigrationStatus status)
     bool changed = migration.status != status;
     migration.status = status;
     g_mutex_unlock(&migration.lock);
+    if (changed) {
+        trace_migration_status(MigrationStatus_str(status));
+    }
     if (changed && migration_capability(MIGRATION_CAPABILITY_EVENTS)) {
         qapi_event_send_migration(status);
     }

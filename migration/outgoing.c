@@ -11,6 +11,7 @@
 #include "migration/sections.h"
 #include "qapi/qapi-events.h"
 #include "system/runstate.h"
+#include "trace/migration.h"
 #include "util/main-loop.h"
 
 #define NS_PER_MS       1000000
@@ -116,6 +117,7 @@ static void measure(struct outgoing *out, int64_t now)
     }
     migration.mbps = (bytes - out->window_bytes) * 8e3 / elapsed;
     STORE(pages_rate, (pages - out->window_pages) * 1000000000ull / elapsed);
+    trace_migration_bandwidth(out->bytes_per_ns, bytes);
     out->window_start = now;
     out->window_bytes = bytes;
     out->window_effective = effective;
@@ -157,6 +159,9 @@ static void tick(struct outgoing *out)
     if (now - out->last_tick >= TICK_NS) {
         out->last_tick = now;
         if (!free_page_tick(now)) {
+            if (out->ram.hold_guest_ram) {
+                trace_migration_head_start_over(page_map_dirty_count(out->ram.map));
+            }
             out->ram.hold_guest_ram = false; /* for good */
         }
     }
@@ -222,14 +227,16 @@ static void count_pass(struct outgoing *out)
 static uint64_t sync_round(struct outgoing *out)
 {
     int64_t now = migration_now();
-    uint64_t fresh = page_map_sync(out->ram.map);
+    uint64_t fresh = page_map_sync(out->ram.map), rest;
 
     if (now > out->last_sync) {
         STORE(dirty_rate, (uint64_t)(fresh * 1e9 / (now - out->last_sync)));
     }
     out->last_sync = now;
     count_pass(out);
-    return page_map_dirty_count(out->ram.map) * GUEST_PAGE_SIZE;
+    rest = page_map_dirty_count(out->ram.map) * GUEST_PAGE_SIZE;
+    trace_migration_pass(migration.passes, fresh, rest);
+    return rest;
 }
 
 /* Rounds until the rest can be sent within the downtime limit. */
@@ -282,6 +289,7 @@ static bool pause_before_switchover(GError **error)
 /* Big lock held. Nobody but us may move the VM out of this state. */
 static bool stop_guest(struct outgoing *out, GError **error)
 {
+    trace_migration_switchover(page_map_dirty_count(out->ram.map));
     free_page_close();
     out->state_before = runstate_get();
     out->was_running = runstate_is_running();
@@ -298,6 +306,7 @@ static bool send_rest(struct outgoing *out, GError **error)
 {
     for (int i = 0; i < MAX_FINAL_SYNCS; i++) {
         page_map_sync(out->ram.map);
+        trace_migration_final(page_map_dirty_count(out->ram.map));
         if (!page_map_dirty_count(out->ram.map)) {
             return true;
         }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "migration/page-map.h"
+#include "trace/migration.h"
 #include "util/vector-zero.h"
 
 #define LOOK_WORDS 512
@@ -153,6 +154,7 @@ bool page_map_look(struct page_map *map)
 {
     g_autofree struct look_item *items = g_new(struct look_item, LOOK_WORDS);
     unsigned count = 0, pages = 0;
+    uint64_t sent_before;
 
     page_map_lock(map);
     for (unsigned i = 0; i < map->block_count; i++) {
@@ -168,10 +170,12 @@ bool page_map_look(struct page_map *map)
         look_at(&items[i]);
     }
     page_map_lock(map);
+    sent_before = map->doubt_sent;
     for (unsigned i = 0; i < count; i++) {
         decide(&items[i]);
     }
     map->doubt_count -= pages;
+    trace_page_map_look(pages, map->doubt_sent - sent_before);
     if (--map->looking == 0) {
         g_cond_broadcast(&map->looked);
     }

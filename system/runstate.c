@@ -165,8 +165,9 @@ void system_reset_request(ShutdownCause cause)
 
 void system_shutdown_request(ShutdownCause cause)
 {
-    if (cause == SHUTDOWN_CAUSE_HOST_QMP_QUIT || cause == SHUTDOWN_CAUSE_HOST_SIGNAL || cause == SHUTDOWN_CAUSE_HOST_UI) {
-        shutdown_action = SHUTDOWN_ACTION_POWEROFF; /* the operator means it */
+    if (cause == SHUTDOWN_CAUSE_HOST_QMP_QUIT || cause == SHUTDOWN_CAUSE_HOST_SIGNAL ||
+        cause == SHUTDOWN_CAUSE_HOST_UI || cause == SHUTDOWN_CAUSE_HOST_ERROR) {
+        shutdown_action = SHUTDOWN_ACTION_POWEROFF; /* the operator means it, or there is nothing left to run */
     }
     request(&shutdown_requested, cause);
     stop_asking_vcpu();
