@@ -223,6 +223,14 @@ def wait_status(vm, want, timeout=30):
         time.sleep(0.01)
 
 
+def wait_until(condition, what, timeout=30):
+    end = time.time() + timeout * PATIENCE
+    while not condition():
+        if time.time() > end:
+            raise Failure('waited %d s for %s' % (timeout, what))
+        time.sleep(0.05)
+
+
 def migrate(source, target, uri=None, timeout=60):
     """Moves a guest; `target` was started with incoming='defer' unless `uri` says otherwise."""
     if uri is None:

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What runs inside the Linux guests of tests and benchmarks, built static:
+ *   hog MIB [SECONDS]   dirties memory with page-varying data, (sleeps,) exits
+ *   counter PAGES       rewrites pages and verifies them for ever; a lost write prints GUEST-CORRUPT
+ *   checked MIB         fills a buffer, checks it against its checksum again and again, rewriting parts
+ *   forks               forks, execs nothing, checks what the children return, for ever
+ *   text MIB            semi-compressible text on standard output
+ *   hold MIB            (on the host) touches memory and waits to be killed: keeps pages warm for a run
+ *   memcpy MIB          (on the host) prints the ceilings: memcpy, memset, read, memcpy into fresh memory, unix socket
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAGE 4096u
+#define WORDS (PAGE / 8)
+#define GOLDEN 0x9e3779b97f4a7c15ull
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec + t.tv_nsec * 1e-9;
+}
+
+static void *map(uint64_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) {
+        perror("mmap");
+        exit(1);
+    }
+    return p;
+}
+
+static int run_hog(uint64_t mib, int seconds)
+{
+    static uint64_t pattern[WORDS];
+    double start = now();
+    uint64_t *memory = map(mib << 20);
+    for (unsigned i = 0; i < WORDS; i++) {
+        pattern[i] = GOLDEN * (i + 1) | 1;
+    }
+    for (uint64_t page = 0; page < mib << 8; page++) {
+        memcpy(memory + page * WORDS, pattern, PAGE);
+        memory[page * WORDS + 7] = (page + 1) * GOLDEN | 1;
+    }
+    printf("GUEST-HOG mib=%llu s=%.2f\n", (unsigned long long)mib, now() - start);
+    fflush(stdout);
+    sleep(seconds);
+    return 0;
+}
+
+static int run_counter(uint64_t pages)
+{
+    volatile uint64_t *memory = map(pages * PAGE);
+    puts("GUEST-STARTED");
+    fflush(stdout);
+    for (uint64_t sweep = 1;; sweep++) {
+        for (uint64_t i = 0; i < pages; i++) {
+            uint64_t seen = memory[i * WORDS];
+            if (seen != sweep - 1) {
+                printf("GUEST-CORRUPT page %llu has %llu, want %llu\n", (unsigned long long)i, (unsigned long long)seen,
+                       (unsigned long long)sweep - 1);
+                fflush(stdout);
+                return 1;
+            }
+            memory[i * WORDS] = sweep;
+        }
+    }
+}
+
+static uint64_t checksum(const uint64_t *p, uint64_t words)
+{
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < words; i++) {
+        sum = (sum << 7 | sum >> 57) ^ p[i] * GOLDEN;
+    }
+    return sum;
+}
+
+static int run_checked(uint64_t mib)
+{
+    uint64_t chunks = mib * 16, words = 65536 / 8, random = 88172645463325252ull;
+    uint64_t *memory = map(mib << 20), *sums = map(chunks * 8);
+    for (uint64_t c = 0; c < chunks; c++) {
+        sums[c] = checksum(memory + c * words, words);
+    }
+    puts("GUEST-STARTED");
+    fflush(stdout);
+    for (;;) {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        uint64_t c = random % chunks;
+        if (checksum(memory + c * words, words) != sums[c]) {
+            printf("GUEST-CORRUPT chunk %llu\n", (unsigned long long)c);
+            fflush(stdout);
+            return 1;
+        }
+        for (uint64_t i = 0; i < words; i += 64) {
+            memory[c * words + i] = random * (i + 1);
+        }
+        sums[c] = checksum(memory + c * words, words);
+    }
+}
+
+static int run_forks(void)
+{
+    puts("GUEST-STARTED");
+    fflush(stdout);
+    for (unsigned n = 0;; n++) {
+        int status;
+        pid_t pid = fork();
+        if (pid == 0) {
+            _exit(n & 0x7f);
+        }
+        if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != (int)(n & 0x7f)) {
+            printf("GUEST-CORRUPT fork %u\n", n);
+            fflush(stdout);
+            return 1;
+        }
+    }
+}
+
+static int run_text(uint64_t mib)
+{
+    static const char *const words[] = { "alpha ", "beta ", "delta ", "page ", "memory ", "balloon ", "hint ", "ferry\n" };
+    static char block[65536];
+    uint64_t random = 88172645463325252ull, left = mib << 20;
+    while (left) {
+        size_t used = 0;
+        while (used < sizeof(block) - 16) {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            const char *word = words[random & 7];
+            memcpy(block + used, word, strlen(word));
+            used += strlen(word);
+            if (!(random & 0x700)) {
+                block[used++] = 33 + (random >> 20) % 90;
+            }
+        }
+        used = used > left ? left : used;
+        if (fwrite(block, 1, used, stdout) != used) {
+            return 1;
+        }
+        left -= used;
+    }
+    return 0;
+}
+
+static int run_hold(uint64_t mib)
+{
+    char *memory = map(mib << 20);
+    madvise(memory, mib << 20, MADV_HUGEPAGE);
+    for (uint64_t i = 0; i < mib << 20; i += PAGE) {
+        memory[i] = 1;
+    }
+    puts("held");
+    fflush(stdout);
+    sleep(600);
+    return 0;
+}
+
+static void socket_ceiling(const char *data, uint64_t bytes)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0) {
+        return;
+    }
+    double start = now();
+    pid_t pid = fork();
+    if (pid == 0) {
+        char *sink = map(1 << 20);
+        close(pair[1]);
+        while (read(pair[0], sink, 1 << 20) > 0) {
+        }
+        _exit(0);
+    }
+    close(pair[0]);
+    for (uint64_t at = 0; at < bytes;) {
+        ssize_t n = write(pair[1], data + at, bytes - at < 1 << 20 ? bytes - at : 1 << 20);
+        if (n <= 0) {
+            break;
+        }
+        at += n;
+    }
+    close(pair[1]);
+    waitpid(pid, NULL, 0);
+    printf("unix socket %.2f GB/s\n", bytes / (now() - start) / 1e9);
+}
+
+static int run_memcpy(uint64_t mib)
+{
+    uint64_t bytes = mib << 20, sum = 0;
+    char *a = map(bytes), *b = map(bytes);
+    memset(a, 1, bytes);
+    memset(b, 2, bytes);
+    double start = now();
+    memcpy(b, a, bytes);
+    printf("memcpy %.2f GB/s\n", bytes / (now() - start) / 1e9);
+    start = now();
+    memset(b, 3, bytes);
+    printf("memset %.2f GB/s\n", bytes / (now() - start) / 1e9);
+    start = now();
+    for (uint64_t i = 0; i < bytes / 8; i++) {
+        sum |= ((uint64_t *)b)[i];
+    }
+    printf("read %.2f GB/s%s\n", bytes / (now() - start) / 1e9, sum ? "" : " ");
+    munmap(b, bytes);
+    b = map(bytes);
+    start = now();
+    memcpy(b, a, bytes);
+    printf("memcpy into fresh memory %.2f GB/s\n", bytes / (now() - start) / 1e9);
+    socket_ceiling(a, bytes);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *what = argc > 1 ? argv[1] : "";
+    uint64_t number = argc > 2 ? strtoull(argv[2], NULL, 0) : 0;
+    if (strcmp(what, "forks") == 0) {
+        return run_forks();
+    }
+    if (!number) {
+        fprintf(stderr, "usage: guest-tool hog|counter|checked|text|hold|memcpy NUMBER, or forks\n");
+        return 2;
+    }
+    if (strcmp(what, "hog") == 0) {
+        return run_hog(number, argc > 3 ? atoi(argv[3]) : 0);
+    }
+    if (strcmp(what, "counter") == 0) {
+        return run_counter(number);
+    }
+    if (strcmp(what, "checked") == 0) {
+        return run_checked(number);
+    }
+    if (strcmp(what, "text") == 0) {
+        return run_text(number);
+    }
+    return strcmp(what, "hold") == 0 ? run_hold(number) : strcmp(what, "memcpy") == 0 ? run_memcpy(number) : 2;
+}

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Debian's kernels as guests: which are installed, their initial RAM disk, and what a test says to their shell."""
+import glob
+import os
+import re
+import subprocess
+
+import ferry
+from ferry import BUILD, TOP, Failure, Skip, Vm
+
+
+def kernel_version(flavour):
+    """The newest installed kernel of 'cloud-amd64' or 'amd64'."""
+    found = []
+    for path in glob.glob('/boot/vmlinuz-*-' + flavour):
+        version = path[len('/boot/vmlinuz-'):]
+        if (flavour == 'amd64') == ('cloud' in version or 'rt' in version):
+            continue
+        found.append(([int(n) for n in re.findall(r'\d+', version)], version))
+    if not found:
+        raise Skip('no kernel: install linux-image-' + flavour)
+    return max(found)[1]
+
+
+def tool():
+    source, binary = os.path.join(TOP, 'tests/bench/guest-tool.c'), os.path.join(BUILD, 'guest-tool')
+    if not os.path.exists(binary) or os.path.getmtime(binary) < os.path.getmtime(source):
+        subprocess.run(['gcc', '-O2', '-static', '-o', binary, source], check=True)
+    return binary
+
+
+def initrd(version):
+    script, path = os.path.join(TOP, 'scripts/mkinitrd'), os.path.join(BUILD, 'initrd-%s.gz' % version)
+    if not os.path.exists(path) or os.path.getmtime(path) < max(os.path.getmtime(script), os.path.getmtime(tool())):
+        subprocess.run([script, version, tool(), path], check=True)
+    return path
+
+
+class Linux(Vm):
+    """A Debian guest with one balloon, bal0."""
+
+    def __init__(self, flavour='cloud-amd64', hints=False, append='', balloon='', args=(), **kwargs):
+        version = kernel_version(flavour)
+        self.markers = 0
+        device = 'virtio-balloon-pci,id=bal0' + (',free-page-hint=on' if hints else '') + balloon
+        kwargs.setdefault('memory', '512M')
+        super().__init__(kernel='/boot/vmlinuz-' + version,
+                         args=['-initrd', initrd(version), '-append', 'console=ttyS0 quiet rdinit=/init ' + append,
+                               '-device', device] + list(args), **kwargs)
+
+    def boot(self, timeout=60):
+        self.expect(rb'GUEST-READY uptime=[\d.]+', timeout)
+        self.shell('true')  # its greeting is out of the way
+        return self
+
+    def shell(self, command, timeout=60):
+        """Runs a command line; its output. Fails unless its status is 0."""
+        self.markers += 1
+        start = len(self.log)
+        self.send("%s; echo GUEST-E''ND-%d-$?\n" % (command, self.markers))
+        match = self.expect(rb'GUEST-END-%d-(\d+)' % self.markers, timeout, start)
+        text = self.log[start:match.start()].decode('latin1').replace('\r', '')
+        if match.group(1) != b'0':
+            raise Failure('guest command %r ended with %s: %s' % (command, match.group(1).decode(), text))
+        return text
+
+    def take_over(self, source):
+        """Goes on where a migrated guest's shell was."""
+        self.markers = source.markers + 100
+        return self
+
+
+def check_data(vm):
+    """No loop in the guest has seen wrong data."""
+    corrupt = re.search(rb'GUEST-CORRUPT[^\r\n]*|Kernel panic[^\r\n]*|BUG:[^\r\n]*|Oops[^\r\n]*', vm.log)
+    ferry.require(not corrupt, '%s: %s' % (vm.name, corrupt and corrupt.group(0).decode('latin1')))
