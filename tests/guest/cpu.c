@@ -1,41 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Faults, paging and privilege: what a user-level differential test cannot see. */
-#include "guest.h"
+#include "system.h"
 
 extern uint64_t boot_pml4[512];
 
-#define PTE_P 1ull
-#define PTE_W 2ull
-#define PTE_U 4ull
-#define PTE_A 0x20ull
-#define PTE_D 0x40ull
-#define PTE_PS 0x80ull
-#define PTE_NX (1ull << 63)
-#define TEST_VA 0x400000000000ull /* PML4 slot 128: nothing else lives there */
 
-static inline uint64_t read_cr2(void)
-{
-    uint64_t v;
-    __asm__ volatile("mov %%cr2, %0" : "=r"(v));
-    return v;
-}
-static inline void invlpg(uint64_t va) { __asm__ volatile("invlpg (%0)" ::"r"(va) : "memory"); }
+static uint64_t *test_pt, *test_pd;
 
 /* A 4 KiB mapping of one fresh page at TEST_VA; returns its PTE. */
-static uint64_t *map_test_page(uint64_t flags, uint64_t *page)
+uint64_t *map_test_page(uint64_t flags, uint64_t *page)
 {
-    static uint64_t *pt;
-    if (!pt) {
-        uint64_t *pdpt = page_alloc(1), *pd = page_alloc(1);
-        pt = page_alloc(1);
+    if (!test_pt) {
+        uint64_t *pdpt = page_alloc(1);
+        test_pd = page_alloc(1);
+        test_pt = page_alloc(1);
         boot_pml4[128] = (uint64_t)pdpt | 7;
-        pdpt[0] = (uint64_t)pd | 7;
-        pd[0] = (uint64_t)pt | 7;
+        pdpt[0] = (uint64_t)test_pd | 7;
+        test_pd[0] = (uint64_t)test_pt | 7;
     }
     *page = (uint64_t)page_alloc(1);
-    pt[0] = *page | flags;
+    test_pt[0] = *page | flags;
     invlpg(TEST_VA);
-    return pt;
+    return test_pt;
+}
+
+uint64_t *map_test_large(uint64_t flags, uint64_t page)
+{
+    uint64_t unused;
+    map_test_page(0, &unused);
+    test_pd[1] = page | flags | PTE_PS;
+    invlpg(TEST_VA + (2 << 20));
+    return &test_pd[1];
 }
 
 static void do_read(void *at) { (void)*(volatile uint64_t *)at; }

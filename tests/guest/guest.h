@@ -98,7 +98,7 @@ struct command {
     const char *name, *help;
     bool (*run)(int argc, char **argv);
 };
-extern const struct command memory_commands[], cpu_commands[], smp_commands[], balloon_commands[];
+extern const struct command memory_commands[], cpu_commands[], smp_commands[], balloon_commands[], interrupt_commands[], mode_commands[], privilege_commands[];
 
 /* A test: checks, and says what differed. */
 #define CHECK(condition, ...)                                          \

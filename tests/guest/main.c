@@ -63,7 +63,7 @@ static const struct command basic_commands[] = {
 };
 
 static const struct command *const tables[] = {
-    basic_commands, memory_commands, cpu_commands, smp_commands, balloon_commands,
+    basic_commands, memory_commands, cpu_commands, smp_commands, balloon_commands, interrupt_commands, mode_commands, privilege_commands,
 };
 
 static const struct command *find(const char *name)

@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* More than one processor: starting them, atomics between them. */
-#include "guest.h"
-
-#define APIC 0xfee00000ull
-#define APIC_ID 0x20
-#define APIC_SPURIOUS 0xf0
-#define APIC_ICR_LOW 0x300
-#define APIC_ICR_HIGH 0x310
+#include "hardware.h"
 
 extern char ap_trampoline[], ap_trampoline_end[];
 extern volatile uint64_t ap_stack, ap_entry;
@@ -16,9 +10,6 @@ static volatile uint32_t started;
 static volatile uint64_t counter, go;
 static volatile uint32_t finished;
 #define ROUNDS 200000
-
-static inline uint32_t apic_read(uint32_t reg) { return *(volatile uint32_t *)(APIC + reg); }
-static inline void apic_write(uint32_t reg, uint32_t v) { *(volatile uint32_t *)(APIC + reg) = v; }
 
 static void delay(uint64_t ticks)
 {

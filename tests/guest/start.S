@@ -124,6 +124,9 @@ boot_gdt:
     .globl boot_gdt_tss
 boot_gdt_tss:
     .quad 0, 0                  /* 38: TSS, filled in by traps.c */
+    .globl boot_gdt_free
+boot_gdt_free:
+    .fill 24, 8, 0              /* 48: for the tests (gdt_set) */
 boot_gdt_end:
 boot_gdtr:
     .word boot_gdt_end - boot_gdt - 1

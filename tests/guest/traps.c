@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Exceptions and interrupts: IDT, TSS, catching a fault, ring 3. */
-#include "guest.h"
+#include "system.h"
 
 struct gate {
     uint16_t offset_low, selector;
@@ -61,6 +61,34 @@ void traps_setup(void)
     __asm__ volatile("ltr %w0" ::"r"(0x38));
 }
 
+void gdt_set(unsigned selector, uint64_t descriptor)
+{
+    boot_gdt[selector / 8] = descriptor;
+}
+
+uint64_t gdt_get(unsigned selector)
+{
+    return boot_gdt[selector / 8];
+}
+
+void idt_set_raw(int vector, const void *gate, void *old)
+{
+    if (old) {
+        memcpy(old, &idt[vector], sizeof(idt[vector]));
+    }
+    memcpy(&idt[vector], gate, sizeof(idt[vector]));
+}
+
+void idt_set_ist(int vector, unsigned ist)
+{
+    idt[vector].ist = ist;
+}
+
+uint64_t tss_stack(unsigned ist)
+{
+    return ist ? tss.ist[ist - 1] : tss.rsp[0];
+}
+
 void trap_set_handler(int vector, void (*handler)(struct trap_frame *))
 {
     handlers[vector] = handler;
@@ -85,6 +113,12 @@ void trap_dispatch(struct trap_frame *frame)
     }
 }
 
+/* A trap from ring 3 leaves SS null, and tests leave whatever they like in DS and ES. */
+static void flat_segments(void)
+{
+    __asm__ volatile("mov %0, %%ds; mov %0, %%es; mov %0, %%ss" ::"r"(SEL_DATA));
+}
+
 int trap_catch(void (*code)(void *), void *opaque, struct trap_frame *frame)
 {
     catching = true;
@@ -93,6 +127,7 @@ int trap_catch(void (*code)(void *), void *opaque, struct trap_frame *frame)
         catching = false;
         return -1;
     }
+    flat_segments();
     if (frame) {
         *frame = caught;
     }
@@ -105,10 +140,9 @@ int user_run(void (*code)(void *), void *opaque, struct trap_frame *frame)
     if (catch_enter(&context) == 0) {
         user_enter(code, opaque, user_stack + sizeof(user_stack));
     }
+    flat_segments();
     if (frame) {
         *frame = caught;
     }
-    /* DS and ES are null after ring 3 gave them up; flat ones come back. */
-    __asm__ volatile("mov %0, %%ds; mov %0, %%es; mov %0, %%ss" ::"r"(0x10));
     return caught.vector;
 }
