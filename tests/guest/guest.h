@@ -87,6 +87,7 @@ struct trap_frame {
     uint64_t vector, error, rip, cs, rflags, rsp, ss;
 };
 void traps_setup(void);
+void traps_load(void); /* the same table for another processor, which has no TSS: interrupts in ring 0 only */
 /* Runs code() and returns the vector that it raised, or -1. *frame is what the handler saw. */
 int trap_catch(void (*code)(void *), void *opaque, struct trap_frame *frame);
 void trap_set_handler(int vector, void (*handler)(struct trap_frame *)); /* interrupts; NULL: none */
@@ -99,6 +100,7 @@ struct command {
     bool (*run)(int argc, char **argv);
 };
 extern const struct command memory_commands[], cpu_commands[], smp_commands[], balloon_commands[], interrupt_commands[], mode_commands[], privilege_commands[];
+extern const struct command debug_commands[], segment_commands[], paging_commands[], concurrency_commands[], port_commands[];
 
 /* A test: checks, and says what differed. */
 #define CHECK(condition, ...)                                          \

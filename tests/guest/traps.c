@@ -40,6 +40,15 @@ static void set_gate(int vector, unsigned dpl, unsigned ist)
     idt[vector] = (struct gate){ at & 0xffff, 0x08, ist, 0x8e | dpl << 5, at >> 16 & 0xffff, at >> 32, 0 };
 }
 
+void traps_load(void)
+{
+    struct {
+        uint16_t limit;
+        uint64_t base;
+    } __attribute__((packed)) idtr = { sizeof(idt) - 1, (uint64_t)idt };
+    __asm__ volatile("lidt %0" ::"m"(idtr));
+}
+
 void traps_setup(void)
 {
     for (int v = 0; v < 256; v++) {
@@ -53,11 +62,7 @@ void traps_setup(void)
     uint64_t high = base >> 32;
     memcpy(boot_gdt_tss, &low, 8);
     memcpy(boot_gdt_tss + 8, &high, 8);
-    struct {
-        uint16_t limit;
-        uint64_t base;
-    } __attribute__((packed)) idtr = { sizeof(idt) - 1, (uint64_t)idt };
-    __asm__ volatile("lidt %0" ::"m"(idtr));
+    traps_load();
     __asm__ volatile("ltr %w0" ::"r"(0x38));
 }
 
