@@ -42,8 +42,8 @@ static void poll_guest(void *opaque)
     struct virtio_balloon *b = opaque;
     struct virtqueue *vq = balloon_queue_find(b, BALLOON_STATISTICS);
 
-    if (!b->stats_held || !vq) {
-        arm_timer(b, b->stats_interval); /* no driver, or one that owes an answer */
+    if (!b->stats_held || !vq || !b->vdev.running) {
+        arm_timer(b, b->stats_interval); /* no driver, one that owes an answer, or one that stands still */
         return;
     }
     b->stats_held = false;
@@ -86,19 +86,12 @@ bool balloon_stats_handle(struct virtio_balloon *b, struct virtqueue *vq)
     return true;
 }
 
-/* The buffer in hand goes back into the ring, to be received again by whoever runs the guest next. */
-void balloon_stats_stop(struct virtio_balloon *b, bool reset)
+/* The ring that the buffer came from is gone, and what was said with it. */
+void balloon_stats_reset(struct virtio_balloon *b)
 {
-    struct virtqueue *vq = balloon_queue_find(b, BALLOON_STATISTICS);
-
-    if (b->stats_held && vq && !reset) {
-        virtqueue_rewind(vq, 1);
-    }
     b->stats_held = false;
-    if (reset) {
-        forget(b);
-        b->stats_time = 0;
-    }
+    b->stats_time = 0;
+    forget(b);
 }
 
 JsonNode *balloon_stats_get(struct virtio_balloon *b)

@@ -314,15 +314,29 @@ static void rewind_cursors(struct virtio_balloon *b)
     }
 }
 
+/*
+ * A stream counts chains as popped that its sender had in hand: the statistics buffer, always. We handle them anew. Not
+ * before the start, so that the state can move on as it came.
+ */
+static void rewind_loaded(struct virtio_balloon *b)
+{
+    for (unsigned n = 0; n < b->vdev.queue_count; n++) {
+        struct virtqueue *vq = &b->vdev.queues[n];
+        bool held = b->stats_held && balloon_queue_role(b, n) == BALLOON_STATISTICS;
+
+        virtqueue_rewind(vq, vq->in_use - held);
+    }
+}
+
 static void balloon_running_changed(struct virtio_device *vdev, bool running)
 {
     struct virtio_balloon *b = (struct virtio_balloon *)vdev;
 
     if (running) {
+        rewind_loaded(b);
         balloon_hint_start(b);
     } else {
         rewind_cursors(b);
-        balloon_stats_stop(b, false);
         balloon_hint_stop(b, false);
     }
 }
@@ -331,7 +345,7 @@ static void balloon_reset(struct virtio_device *vdev)
 {
     struct virtio_balloon *b = (struct virtio_balloon *)vdev;
 
-    balloon_stats_stop(b, true);
+    balloon_stats_reset(b);
     balloon_hint_stop(b, true);
     b->poison_val = 0;
     b->actual = 0; /* the balloon's pages are the guest's again; the host's wish stays */
@@ -347,7 +361,7 @@ static void balloon_reset_queue(struct virtio_device *vdev, struct virtqueue *vq
     }
     b->cursors[role].held = false;
     if (role == BALLOON_STATISTICS) {
-        balloon_stats_stop(b, true);
+        balloon_stats_reset(b);
     } else if (role == BALLOON_HINT) {
         balloon_hint_stop(b, true);
     }
@@ -359,10 +373,7 @@ static bool balloon_post_load(struct virtio_device *vdev, GError **error)
 {
     struct virtio_balloon *b = (struct virtio_balloon *)vdev;
 
-    /* A sender may have had chains in hand (statistics, always): we handle them anew. */
-    for (unsigned n = 0; n < vdev->queue_count; n++) {
-        virtqueue_rewind(&vdev->queues[n], vdev->queues[n].in_use);
-    }
+    b->stats_held = false;
     if (b->hint_status > HINT_DONE) {
         return error_setf(error, "free_page_hint_status is %u, expected 0 to %d", b->hint_status, HINT_DONE);
     }

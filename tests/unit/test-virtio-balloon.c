@@ -296,7 +296,7 @@ static void test_stats(void)
     g_assert_true(guest_wait_used(BALLOON_STATISTICS, 1));
     g_assert_cmpint(stat_value("stat-free-memory"), ==, 5);
 
-    /* A stop gives the buffer back to the ring; a start takes it again. */
+    /* A stop changes nothing about the buffer in hand. */
     set_vm_running(false);
     set_vm_running(true);
     guest_settle();

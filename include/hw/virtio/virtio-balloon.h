@@ -73,7 +73,7 @@ void balloon_cursor_finish(struct balloon_cursor *cursor, struct virtqueue *vq);
 /* Statistics. */
 void balloon_stats_init(struct virtio_balloon *b);
 void balloon_stats_cleanup(struct virtio_balloon *b);
-void balloon_stats_stop(struct virtio_balloon *b, bool reset);
+void balloon_stats_reset(struct virtio_balloon *b);
 bool balloon_stats_handle(struct virtio_balloon *b, struct virtqueue *vq);
 JsonNode *balloon_stats_get(struct virtio_balloon *b);
 JsonNode *balloon_stats_get_interval(struct virtio_balloon *b);
