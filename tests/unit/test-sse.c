@@ -111,7 +111,9 @@ static void random_memory_operand(struct diff_state *state, bool inside)
          * LDMXCSR: reserved bits mostly clear, and never AMD's misaligned mode, which the host may have and we have
          * not
          */
-        *(uint16_t *)(uintptr_t)(va + 2) &= pick(4) ? 0 : 0xfffd;
+        uint8_t *high = (uint8_t *)(uintptr_t)(va + 2);
+        high[0] &= pick(4) ? 0 : 0xfd;
+        high[1] &= pick(4) ? 0 : 0xff;
         diff_memory_sync();
     }
 }
