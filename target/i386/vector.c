@@ -155,12 +155,16 @@ enum x86_decode_result vec_translate_masked(const struct x86_decode_context *ctx
                                             const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *operands,
                                             struct x86_insn *insn)
 {
-    for (unsigned i = 0; i < zi->operand_count; i++) {
-        if (operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY && !x86_fill_memory(ctx, zi, &operands[i], insn)) {
-            return X86_DECODE_INVALID;
+    enum x86_decode_result result = vec_pick(ctx, op->handlers, zi, operands, insn);
+    for (unsigned i = zi->operand_count_visible; i < zi->operand_count; i++) {
+        if (operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY) {
+            if (!x86_fill_memory(ctx, zi, &operands[i], insn)) {
+                return X86_DECODE_INVALID;
+            }
+            insn->opsize = __builtin_ctz(operands[i].size | 0x400) - 3;
         }
     }
-    return vec_pick(ctx, op->handlers, zi, operands, insn);
+    return result;
 }
 
 enum x86_decode_result vec_translate_imm(const struct x86_decode_context *ctx, const struct x86_op *op,

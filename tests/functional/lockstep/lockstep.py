@@ -27,7 +27,7 @@ from pathlib import Path
 
 import kallsyms
 
-BUILD = Path(__file__).resolve().parents[3] / "build"
+BUILD = Path(os.environ.get("FERRY_BUILD", Path(__file__).resolve().parents[3] / "build"))
 APPEND = ("nokaslr console=ttyS0 earlyprintk=serial,ttyS0 panic=-1 nmi_watchdog=0 tsc=reliable no_timer_check "
           "clocksource=tsc random.trust_cpu=off nosmp")
 
