@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* QMP about the machine as a whole: vCPUs, memory, names, objects by path. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,28 +41,48 @@ GPtrArray *qmp_query_cpus_fast(GError **error)
     return list;
 }
 
+/*
+ * Copies guest-physical memory for a reader who must not disturb devices: only RAM and ROM are read, all else (registers,
+ * holes) is ones. Whole pages at a time, since regions' edges need not be the chunk's.
+ */
+static void physical_peek(uint64_t address, uint8_t *data, uint64_t length)
+{
+    const struct flat_view *view = address_space_memory.view;
+    while (length) {
+        uint64_t n = MIN(length, GUEST_PAGE_SIZE - address % GUEST_PAGE_SIZE), run = n;
+        struct ram_block *block;
+        uint64_t offset;
+        if (memory_translate(view, address, &run, false, &block, &offset)) {
+            n = MIN(n, run);
+            memcpy(data, block->host + offset, n);
+        } else {
+            memset(data, 0xff, n);
+        }
+        address += n;
+        data += n;
+        length -= n;
+    }
+}
+
 void qmp_pmemsave(uint64_t val, uint64_t size, const char *filename, GError **error)
 {
     static uint8_t chunk[1 << 20];
+    if (size > UINT64_MAX - val) {
+        error_setf(error, "pmemsave: 0x%" PRIx64 " bytes from 0x%" PRIx64 " wrap around the address space", size, val);
+        return;
+    }
     FILE *file = fopen(filename, "wb");
     if (!file) {
         error_setf_errno(error, errno, "pmemsave: cannot open '%s'", filename);
         return;
     }
-    while (size) {
-        uint64_t n = MIN(size, sizeof(chunk));
-        if (val + n < val || !address_space_read(&address_space_memory, val, chunk, n)) {
-            error_setf(error, "pmemsave: no memory at address 0x%" G_GINT64_MODIFIER "x (length 0x%" G_GINT64_MODIFIER "x)", val, n);
-            break;
-        }
-        if (fwrite(chunk, 1, n, file) != n) {
-            error_setf_errno(error, errno, "pmemsave: cannot write '%s'", filename);
-            break;
-        }
-        val += n;
-        size -= n;
+    bool ok = true;
+    for (uint64_t n; size && ok; val += n, size -= n) {
+        n = MIN(size, sizeof(chunk));
+        physical_peek(val, chunk, n);
+        ok = fwrite(chunk, 1, n, file) == n;
     }
-    if (fclose(file) != 0 && error && !*error) {
+    if (fclose(file) != 0 || !ok) {
         error_setf_errno(error, errno, "pmemsave: cannot write '%s'", filename);
     }
 }
