@@ -6,6 +6,7 @@
 
 #include "chardev/char.h"
 #include "hw/core/device.h"
+#include "memory/backend.h"
 #include "monitor/monitor.h"
 #include "system/system.h"
 #include "util/iothread.h"
@@ -19,8 +20,11 @@ static bool object_create(const char *text, GError **error)
     }
     const char *type = keyval_get(kv, "qom-type"), *id = keyval_get(kv, "id");
     bool ok;
-    if (!type || strcmp(type, "iothread") != 0) {
-        ok = error_setf(error, "-object: type '%s' is not supported (iothread)", type ? type : "");
+    if (type && memory_backend_type(type)) {
+        ok = memory_backend_create(type, kv, error);
+    } else if (!type || strcmp(type, "iothread") != 0) {
+        ok = error_setf(error, "-object: type '%s' is not supported (iothread, memory-backend-ram, -memfd, -file)",
+                        type ? type : "");
     } else if (!id) {
         ok = error_setf(error, "-object iothread: id= is missing");
     } else {

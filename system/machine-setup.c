@@ -6,11 +6,13 @@
 
 #include "accel/accel.h"
 #include "hw/core/machine.h"
+#include "memory/ram-block.h"
 
 
 static bool setup_memory(struct machine *m, const char *text, GError **error)
 {
-    m->ram_size = 128ull << 20;
+    struct ram_block *backend = m->memory_backend ? ram_block_find(m->memory_backend) : NULL;
+    m->ram_size = backend ? backend->used_length : 128ull << 20;
     if (!text) {
         return true;
     }

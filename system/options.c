@@ -59,7 +59,7 @@ static const struct option_row rows[] = {
     STRING("initrd", NULL, "FILE", initrd, "initial RAM disk"),
     STRING("append", NULL, "TEXT", append, "kernel command line"),
     LIST("device", NULL, "TYPE[,prop=value]", devices, "add a device; -device help, -device TYPE,help"),
-    LIST("object", NULL, "TYPE,id=ID[,prop=value]", objects, "make an object (iothread)"),
+    LIST("object", NULL, "TYPE,id=ID[,prop=value]", objects, "make an object (iothread, memory-backend-ram, -memfd, -file)"),
     LIST("global", NULL, "TYPE.PROP=VALUE", globals, "a default for a device property"),
     LIST("chardev", NULL, "BACKEND,id=ID[,prop=value]", chardevs, "a character device (null, stdio, file, pty, socket)"),
     LIST("serial", NULL, "DEV", serials, "serial port on a character device"),

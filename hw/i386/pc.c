@@ -34,7 +34,8 @@ static struct ram_block *pc_ram_block(const struct machine *machine, GError **er
     }
     struct ram_block *block = ram_block_find(machine->memory_backend);
     if (!block) {
-        error_setf(error, "memory-backend=%s: there is no such -object", machine->memory_backend);
+        error_setf(error, "memory-backend=%s: there is no such -object memory-backend-ram, -memfd or -file",
+                   machine->memory_backend);
     } else if (block->used_length != machine->ram_size) {
         error_setf(error, "memory-backend=%s has %" PRIu64 " bytes, the machine %" PRIu64 ": they must be equal (-m)",
                    machine->memory_backend, block->used_length, machine->ram_size);
@@ -57,6 +58,8 @@ static bool pc_create_memory(struct pc *pc, GError **error)
     if (!pc->ram_block) {
         return false;
     }
+    pc->ram_block->migratable = true;
+    pc->boot->used = pc->ram_block->fd >= 0; /* a file may hold anything */
     if (!pc_dump_guest_core) {
         madvise(pc->ram_block->host, pc->ram_block->used_length, MADV_DONTDUMP);
     }
