@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * CPU models and CPUID. Models show what QEMU 7.2's software CPU shows for them, less what is not built here: SVM, AVX and
- * all that stands on it, AES, PCLMULQDQ, SHA, MPX, 3DNow!, SSE4a, LA57, PKU, MONITOR.
+ * all that stands on it, SHA, MPX, 3DNow!, SSE4a, LA57, PKU, MONITOR.
  */
+#include <cpuid.h>
 #include <string.h>
 
 #include "target/i386/cpu.h"
@@ -68,8 +69,8 @@ static const struct {
 /* What the software CPU builds. */
 static const struct x86_features built = { {
     [FEAT_1_EDX] = 0x0fcbfbfd,
-    [FEAT_1_ECX] = 1u << 0 | 1u << 9 | 1u << 13 | 1u << 19 | 1u << 20 | 1u << 22 | 1u << 23 | 1u << 24 | 1u << 26 |
-                   1u << 30 | 1u << 31,
+    [FEAT_1_ECX] = 1u << 0 | 1u << 1 | 1u << 9 | 1u << 13 | 1u << 19 | 1u << 20 | 1u << 22 | 1u << 23 | 1u << 24 |
+                   1u << 25 | 1u << 26 | 1u << 30 | 1u << 31,
     [FEAT_7_0_EBX] = 1u << 0 | 1u << 1 | 1u << 3 | 1u << 7 | 1u << 8 | 1u << 9 | 1u << 18 | 1u << 19 | 1u << 20 |
                      1u << 23 | 1u << 24,
     [FEAT_7_0_ECX] = 1u << 2 | 1u << 22,
@@ -79,6 +80,24 @@ static const struct x86_features built = { {
     [FEAT_6_EAX] = 1u << 2,
     [FEAT_XSAVE_EAX] = 1u << 0 | 1u << 2,
 } };
+
+/* SSE3, PCLMULQDQ, SSSE3, SSE4.1, SSE4.2, AES: the host's instructions run them, so what it lacks cannot be had. */
+#define HOST_ENGINE_1_ECX (1u << 0 | 1u << 1 | 1u << 9 | 1u << 19 | 1u << 20 | 1u << 25)
+
+static uint32_t host_lacks(unsigned word)
+{
+    uint32_t eax, ebx, ecx = 0, edx;
+
+    if (word != FEAT_1_ECX || !__get_cpuid(1, &eax, &ebx, &ecx, &edx)) {
+        return 0;
+    }
+    return HOST_ENGINE_1_ECX & ~ecx;
+}
+
+static uint32_t available(unsigned word)
+{
+    return built.words[word] & ~host_lacks(word);
+}
 
 static const struct x86_cpu_model models[] = {
     {
@@ -96,8 +115,8 @@ static const struct x86_cpu_model models[] = {
         .level = 13, .xlevel = 0x8000000a, .signature = 0x60fb1, .phys_bits = 40,
         .features = { {
             [FEAT_1_EDX] = 0x0fcbfbfd,
-            [FEAT_1_ECX] = 1u << 0 | 1u << 9 | 1u << 13 | 1u << 19 | 1u << 20 | 1u << 22 | 1u << 23 | 1u << 24 | 1u << 26 |
-                           1u << 30 | 1u << 31,
+            [FEAT_1_ECX] = 1u << 0 | 1u << 1 | 1u << 9 | 1u << 13 | 1u << 19 | 1u << 20 | 1u << 22 | 1u << 23 |
+                           1u << 24 | 1u << 25 | 1u << 26 | 1u << 30 | 1u << 31,
             [FEAT_7_0_EBX] = 1u << 0 | 1u << 3 | 1u << 7 | 1u << 8 | 1u << 9 | 1u << 18 | 1u << 19 | 1u << 20 |
                              1u << 23 | 1u << 24,
             [FEAT_7_0_ECX] = 1u << 2 | 1u << 22,
@@ -195,16 +214,18 @@ static bool parse_item(struct request *request, const char *item, GError **error
 static bool check_built(struct request *request, GError **error)
 {
     for (unsigned word = 0; word < FEAT_WORDS; word++) {
-        uint32_t missing = request->features->words[word] & ~built.words[word];
+        uint32_t missing = request->features->words[word] & ~available(word);
         for (unsigned bit = 0; missing; bit++, missing >>= 1) {
             const char *name = names[word][bit];
             if (!(missing & 1)) {
                 continue;
             }
+            const char *who = built.words[word] >> bit & 1 ? "host's CPU, whose instructions would run it"
+                                                           : "software CPU";
             if (!request->check || request->enforce) {
-                return error_setf(error, "-cpu: feature '%s' is not supported by the software CPU", name ? name : "?");
+                return error_setf(error, "-cpu: feature '%s' is not supported by the %s", name ? name : "?", who);
             }
-            warn_report("-cpu: feature '%s' is not supported by the software CPU, dropped", name ? name : "?");
+            warn_report("-cpu: feature '%s' is not supported by the %s, dropped", name ? name : "?", who);
             request->features->words[word] &= ~(1u << bit);
         }
     }
@@ -232,6 +253,9 @@ const struct x86_cpu_model *x86_cpu_model_parse(const char *text, struct x86_fea
         return NULL;
     }
     *features = model->features;
+    for (unsigned word = 0; word < FEAT_WORDS && strcmp(model->name, "max") == 0; word++) {
+        features->words[word] &= available(word);
+    }
     for (int i = 1; items[i]; i++) {
         if (!parse_item(&request, items[i], error)) {
             return NULL;
@@ -255,7 +279,7 @@ char *x86_cpu_help(void)
     g_string_append(text, "\nRecognized CPUID flags:\n ");
     for (unsigned word = 0; word < FEAT_WORDS; word++) {
         for (unsigned bit = 0; bit < 32; bit++) {
-            if (names[word][bit] && built.words[word] >> bit & 1) {
+            if (names[word][bit] && available(word) >> bit & 1) {
                 g_string_append_printf(text, " %s", names[word][bit]);
             }
         }
