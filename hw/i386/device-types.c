@@ -26,6 +26,7 @@ static const struct device_type *const types[] = {
     &pcspk_type,
     &piix3_type,
     &piix4_pm_type,
+    &port92_type,
     &pvpanic_type,
     &serial_isa_type,
     &virtio_balloon_pci_type,

@@ -142,7 +142,7 @@ static bool pc_create_isa_devices(struct pc *pc, GError **error)
             return false;
         }
     }
-    return true;
+    return isa_create(&port92_type, error) != NULL;
 }
 
 static bool pc_init(struct machine *machine, GError **error)
