@@ -21,6 +21,7 @@
 #include "hw/isa/piix3.h"
 #include "hw/misc/pc-ports.h"
 #include "hw/pci-host/i440fx.h"
+#include "hw/pci/pci.h"
 #include "hw/rtc/mc146818rtc.h"
 #include "hw/timer/i8254.h"
 #include "system/system.h"
@@ -104,6 +105,7 @@ static bool pc_create_interrupt_controllers(struct pc *pc, GError **error)
     if (!pc->i8259) {
         return false;
     }
+    msi_deliver = apic_deliver_msi;
     pc->ioapic = ioapic_create(error);
     return pc->ioapic != NULL;
 }

@@ -19,6 +19,9 @@
 #define ENTRY_CONTROL      12
 #define ENTRY_SIZE         16
 #define ENTRY_CONTROL_MASK 1u
+/* Where a write is an interrupt message (SDM 3A, 11.11.1). */
+#define APIC_WINDOW        0xfee00000ull
+#define APIC_WINDOW_SIZE   0x100000ull
 
 struct msix_state {
     struct pci_device *dev;
@@ -56,15 +59,19 @@ static bool vector_masked(const struct msix_state *msix, unsigned vector)
 static void deliver(struct msix_state *msix, unsigned vector)
 {
     const uint8_t *e = entry(msix, vector);
+    uint64_t address = pci_long(e + ENTRY_ADDRESS_LOW) | (uint64_t)pci_long(e + ENTRY_ADDRESS_HIGH) << 32;
 
     if (!pci_bus_master_enabled(msix->dev)) {
         trace_msix_notify(msix->dev->device.type->name, vector, "dropped: no bus mastering");
         return;
     }
     trace_msix_notify(msix->dev->device.type->name, vector, "delivered");
-    if (msi_deliver) {
-        msi_deliver(pci_long(e + ENTRY_ADDRESS_LOW) | (uint64_t)pci_long(e + ENTRY_ADDRESS_HIGH) << 32,
-                    pci_long(e + ENTRY_DATA));
+    if (address >= APIC_WINDOW && address - APIC_WINDOW < APIC_WINDOW_SIZE) {
+        if (msi_deliver) {
+            msi_deliver(address, pci_long(e + ENTRY_DATA));
+        }
+    } else {
+        address_space_write(&address_space_memory, address, e + ENTRY_DATA, 4); /* what it is: a write like any other */
     }
 }
 

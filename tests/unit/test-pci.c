@@ -328,6 +328,11 @@ static void test_msix(void)
     g_assert_cmpuint(messages, ==, 1);
     cfg_write(3, cap + 2, PCI_MSIX_FLAGS_ENABLE, 2);
     g_assert_cmpuint(messages, ==, 2);
+    mem_write(table + 16, 0xe0000020); /* not the APICs' window: here, the table's own third entry */
+    msix_notify(&toy->pci, 1);
+    g_assert_cmpuint(messages, ==, 2);
+    g_assert_cmphex(mem_read(table + 32), ==, 0x4041);
+    mem_write(table + 16, 0xfee01000);
     msix_notify(&toy->pci, 3); /* no such vector */
     msix_notify(&toy->pci, 0xffff);
     cfg_write(3, PCI_COMMAND, PCI_COMMAND_MEMORY, 2);
