@@ -154,7 +154,7 @@ void cpu_run_on_async(struct x86_cpu *cpu, void (*callback)(struct x86_cpu *, vo
 
 static bool is_idle(struct x86_cpu *cpu)
 {
-    return cpu->stopped || (__atomic_load_n(&cpu->halted, __ATOMIC_SEQ_CST) && !x86_cpu_has_work(cpu));
+    return cpu->stopped || cpu->debug_hold || (__atomic_load_n(&cpu->halted, __ATOMIC_SEQ_CST) && !x86_cpu_has_work(cpu));
 }
 
 static gpointer vcpu_thread(gpointer opaque)
@@ -176,7 +176,7 @@ static gpointer vcpu_thread(gpointer opaque)
             big_unlock();
             accel->cpu_run(cpu);
             big_lock();
-        } else if (!cpu->work && !cpu->unplug && (cpu->stopped || !accel->cpu_idle || !accel->cpu_idle(cpu))) {
+        } else if (!cpu->work && !cpu->unplug && (cpu->stopped || cpu->debug_hold || !accel->cpu_idle || !accel->cpu_idle(cpu))) {
             vcpu_wait(cpu, -1);
         }
     }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the command line says of clocks, and of those who look at the machine from outside: qtest. */
+/* What the command line says of clocks, and of those who look at the machine from outside: qtest, gdb. */
 #include "accel/icount.h"
 #include "accel/qtest.h"
 #include "hw/rtc/mc146818rtc.h"
 #include "system/backends.h"
+#include "system/gdbstub.h"
 #include "util/keyval.h"
 
 static bool configure(const char *option, const char *text, const char *implied,
@@ -26,5 +27,5 @@ bool clocks_configure(const struct options *o, GError **error)
 
 bool debuggers_create(const struct options *o, GError **error)
 {
-    return !o->qtest || qtest_init(o->qtest, error);
+    return (!o->qtest || qtest_init(o->qtest, error)) && (!o->gdb || gdbstub_start(o->gdb, error));
 }

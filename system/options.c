@@ -41,6 +41,7 @@ static bool set_monitor(struct options *options, const char *text, GError **erro
 static bool print_version(struct options *options, const char *text, GError **error);
 static bool print_help(struct options *options, const char *text, GError **error);
 static bool accept_flag(struct options *options, const char *text, GError **error);
+static bool set_gdb_default(struct options *options, const char *text, GError **error);
 
 #define STRING(n, a, arg, field, h) { n, a, arg, OPTION_STRING, offsetof(struct options, field), NULL, h }
 #define LIST(n, a, arg, field, h) { n, a, arg, OPTION_LIST, offsetof(struct options, field), NULL, h }
@@ -90,11 +91,19 @@ static const struct option_row rows[] = {
     STRING("d", NULL, "ITEM[,ITEM]", log_items, "log items; -d help lists them"),
     STRING("D", NULL, "FILE", log_file, "log to FILE instead of stderr"),
     LIST("trace", NULL, "PATTERN", traces, "switch trace points on; -trace help lists them"),
+    STRING("gdb", NULL, "DEV", gdb, "gdb's remote protocol on a character device (tcp::1234, unix:PATH)"),
+    CALL("s", NULL, NULL, set_gdb_default, "short for -gdb tcp::1234"),
     STRING("qtest", NULL, "DEV", qtest, "qtest protocol on a character device (tests)"),
 };
 
 static bool accept_flag(struct options *options, const char *text, GError **error)
 {
+    return true;
+}
+
+static bool set_gdb_default(struct options *options, const char *text, GError **error)
+{
+    options->gdb = "tcp::1234";
     return true;
 }
 

@@ -6,7 +6,7 @@
 #include "util/error.h"
 
 struct options {
-    const char *machine, *cpu, *memory, *smp, *kernel, *initrd, *append, *incoming, *icount, *rtc, *pidfile;
+    const char *machine, *cpu, *memory, *smp, *kernel, *initrd, *append, *incoming, *icount, *rtc, *pidfile, *gdb;
     const char *log_items, *log_file;
     GPtrArray *accel, *devices, *objects, *globals, *chardevs, *serials, *monitors, *qmps, *qmps_pretty, *mons, *traces;
     const char *qtest;

@@ -149,6 +149,7 @@ static void stop_asking_vcpu(void)
 {
     struct x86_cpu *cpu = vcpu_current();
     if (cpu) {
+        cpu->stop = true; /* leaving cpu_run() alone would not do: it comes back */
         vcpu_kick(cpu);
     }
 }

@@ -17,6 +17,7 @@
  */
 #include <sys/mman.h>
 
+#include "accel/debug.h"
 #include "accel/tcg/internal.h"
 #include "util/log.h"
 
@@ -310,6 +311,9 @@ static void decode_block(struct x86_cpu *cpu, struct tcg_block *block, uint32_t 
     unsigned at = 0, count = 0, length = 0;
 
     while (result == X86_DECODE_OK && count < limit && at < available && at <= X86_BLOCK_BYTES - 15) {
+        if (count && debug_active && debug_page_offset_hit(block->gpa + at)) {
+            break;
+        }
         ctx.offset = at;
         result = x86_decode(&ctx, bytes + at, MIN(available - at, 15), &block->insns[count], &length);
         if (result == X86_DECODE_MORE) {

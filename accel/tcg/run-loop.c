@@ -8,6 +8,7 @@
  */
 #include <inttypes.h>
 
+#include "accel/debug.h"
 #include "accel/tcg/internal.h"
 #include "target/i386/exception.h"
 #include "util/log.h"
@@ -31,7 +32,7 @@ static bool handle_events(struct x86_cpu *cpu)
     if (__atomic_load_n(&cpu->exit_request, __ATOMIC_ACQUIRE) & EXIT_LEAVE) {
         return false;
     }
-    if (x86_interrupt_pending(cpu)) {
+    if (!cpu->debug_step && x86_interrupt_pending(cpu)) {
         int vector;
         tcg_guest_leave(cpu->tcg);
         big_lock();
@@ -59,6 +60,9 @@ static void log_run(struct x86_cpu *cpu, uint64_t pc)
 /* 16 and 32-bit modes: all of the block within CS's limit, or instruction by instruction up to it. Raises #GP. */
 static struct tcg_block *within_limit(struct x86_cpu *cpu, struct tcg_block *block, uint64_t pc)
 {
+    if ((cpu->mode & X86_MODE_BITS) == X86_MODE_64) {
+        return block;
+    }
     uint32_t rip = cpu->regs[R_RIP], limit = cpu->segs[S_CS].limit;
 
     if (rip <= limit && limit - rip >= block->bytes - 1u) {
@@ -125,6 +129,24 @@ static void begin_shadowed(struct x86_cpu *cpu)
     cpu->mode &= ~X86_MODE_SHADOW;
 }
 
+/* A debugger is there: stops before a breakpoint, or after one instruction. True: stopped. */
+static bool run_debugged(struct x86_cpu *cpu, uint64_t pc, uint32_t mode)
+{
+    if (!cpu->debug_skip && debug_breakpoint_at(pc)) {
+        debug_stop(cpu);
+        return true;
+    }
+    cpu->debug_skip = false;
+    if (!cpu->debug_step) {
+        return false;
+    }
+    struct tcg_block *block = within_limit(cpu, block_find(cpu, pc, mode | X86_MODE_SHADOW), pc);
+    begin_shadowed(cpu);
+    run_block(cpu, block, pc);
+    debug_stop(cpu);
+    return true;
+}
+
 static void run_blocks(struct x86_cpu *cpu)
 {
     struct tcg_cpu *t = cpu->tcg;
@@ -145,6 +167,9 @@ static void run_blocks(struct x86_cpu *cpu)
         }
         uint32_t mode = cpu->mode;
         uint64_t pc = linear_pc(cpu);
+        if (__builtin_expect(debug_active, 0) && run_debugged(cpu, pc, mode)) {
+            return;
+        }
         block = last && cpu->exit_slot < 2 ? __atomic_load_n(&last->link[cpu->exit_slot], __ATOMIC_ACQUIRE) : NULL;
         if (!block || __atomic_load_n(&block->mode, __ATOMIC_RELAXED) != mode) {
             block = find(cpu, pc);
@@ -189,15 +214,28 @@ static void unwind(struct x86_cpu *cpu)
     }
 }
 
+/* A halted vCPU: may it go on? INIT and SIPI are acted upon here; a spurious poll must not end HLT. */
+static bool wake(struct x86_cpu *cpu)
+{
+    if (x86_cpu_has_work(cpu)) {
+        big_lock();
+        x86_interrupt_settle(cpu);
+        big_unlock();
+    }
+    uint32_t request = __atomic_load_n(&cpu->interrupt_request, __ATOMIC_ACQUIRE);
+    bool unsettled = request & (CPU_INTERRUPT_POLL | CPU_INTERRUPT_INIT | CPU_INTERRUPT_SIPI); /* come back for these */
+    if (cpu->halted && !unsettled && x86_interrupt_pending(cpu)) {
+        __atomic_store_n(&cpu->halted, false, __ATOMIC_RELEASE);
+    }
+    return !cpu->halted;
+}
+
 void tcg_cpu_run(struct x86_cpu *cpu)
 {
     struct tcg_cpu *t = cpu->tcg;
 
-    if (cpu->halted) {
-        if (!x86_cpu_has_work(cpu)) {
-            return;
-        }
-        __atomic_store_n(&cpu->halted, false, __ATOMIC_RELEASE);
+    if (cpu->halted && !wake(cpu)) {
+        return;
     }
     __atomic_store_n(&t->in_run, 1, __ATOMIC_SEQ_CST);
     block_epoch_honour(t);
@@ -209,8 +247,13 @@ void tcg_cpu_run(struct x86_cpu *cpu)
     if (sigsetjmp(cpu->fault_jump, 0)) {
         unwind(cpu);
         x86_exception_take(cpu); /* may raise again, and comes back here */
+        if (cpu->debug_step) {
+            debug_stop(cpu); /* a fault's delivery is a step */
+        }
     }
-    run_blocks(cpu);
+    if (!cpu->debug_hold) {
+        run_blocks(cpu);
+    }
     cpu->fault_jump_valid = false;
     tcg_guest_leave(t);
     __atomic_store_n(&t->in_run, 0, __ATOMIC_SEQ_CST);

@@ -164,7 +164,8 @@ bool x86_cpu_has_work(const struct x86_cpu *cpu)
     if (cpu->shutdown) {
         return false;
     }
-    return request & (CPU_INTERRUPT_NMI | CPU_INTERRUPT_SIPI | CPU_INTERRUPT_POLL) ||
+    return request & (CPU_INTERRUPT_SIPI | CPU_INTERRUPT_POLL) ||
+           (request & CPU_INTERRUPT_NMI && !cpu->nmi_blocked) ||
            (request & CPU_INTERRUPT_HARD && cpu->eflags & EFLAGS_IF);
 }
 

@@ -373,7 +373,7 @@ static void take_init(struct x86_cpu *cpu)
     }
 }
 
-int x86_interrupt_accept(struct x86_cpu *cpu)
+void x86_interrupt_settle(struct x86_cpu *cpu)
 {
     uint32_t request = __atomic_load_n(&cpu->interrupt_request, __ATOMIC_ACQUIRE);
 
@@ -383,22 +383,25 @@ int x86_interrupt_accept(struct x86_cpu *cpu)
             cpu_interrupt(cpu, CPU_INTERRUPT_HARD);
         }
     }
+    if (request & CPU_INTERRUPT_SMI) {
+        cpu_reset_interrupt(cpu, CPU_INTERRUPT_SMI);
+    }
     if (request & CPU_INTERRUPT_INIT) {
         take_init(cpu);
-        return -1;
-    }
-    if (request & CPU_INTERRUPT_SIPI) {
+    } else if (request & CPU_INTERRUPT_SIPI) {
         uint8_t vector;
         cpu_reset_interrupt(cpu, CPU_INTERRUPT_SIPI);
         if (cpu->apic_ops && cpu->apic_ops->take_sipi(cpu->apic, &vector)) {
             x86_cpu_start_at_sipi(cpu, vector);
         }
-        return -1;
     }
-    if (request & CPU_INTERRUPT_SMI) {
-        cpu_reset_interrupt(cpu, CPU_INTERRUPT_SMI);
-    }
-    if (cpu->interrupt_shadow) {
+}
+
+int x86_interrupt_accept(struct x86_cpu *cpu)
+{
+    x86_interrupt_settle(cpu);
+    uint32_t request = __atomic_load_n(&cpu->interrupt_request, __ATOMIC_ACQUIRE);
+    if (cpu->interrupt_shadow || cpu->halted) {
         return -1;
     }
     if (request & CPU_INTERRUPT_NMI && !cpu->nmi_blocked) {
@@ -406,7 +409,7 @@ int x86_interrupt_accept(struct x86_cpu *cpu)
         cpu->nmi_blocked = true;
         return EXCP_NMI;
     }
-    if (__atomic_load_n(&cpu->interrupt_request, __ATOMIC_ACQUIRE) & CPU_INTERRUPT_HARD && cpu->eflags & EFLAGS_IF) {
+    if (request & CPU_INTERRUPT_HARD && cpu->eflags & EFLAGS_IF) {
         cpu_reset_interrupt(cpu, CPU_INTERRUPT_HARD);
         return cpu->apic_ops ? cpu->apic_ops->acknowledge(cpu->apic) : -1;
     }

@@ -218,6 +218,7 @@ struct x86_cpu {
     uint32_t interrupt_request __attribute__((aligned(8))); /* CPU_INTERRUPT_*; atomic */
     uint32_t exit_request;                /* EXIT_*; atomic */
     bool stop, stopped, unplug;           /* big lock */
+    bool debug_hold, debug_step, debug_skip; /* accel/debug.c: stand still; one instruction; not at this breakpoint again */
     GMutex wake_lock;                     /* guards `wake` and goes with halt_cond; innermost */
     GCond *halt_cond;
     bool wake;                            /* look again: set by whoever gives the vCPU something to do */

@@ -12,7 +12,9 @@ G_GNUC_NORETURN void x86_raise_trap(struct x86_cpu *cpu, enum x86_exception vect
 
 /* Is there anything that x86_interrupt_accept() would act on now? */
 bool x86_interrupt_pending(const struct x86_cpu *cpu);
-/* Big lock held. Acts on POLL, INIT, SIPI, SMI; the vector to deliver of an NMI or an interrupt, or -1. */
+/* Big lock held. Acts on POLL, INIT, SIPI and SMI: what needs no instruction to be interrupted. */
+void x86_interrupt_settle(struct x86_cpu *cpu);
+/* Big lock held. The same, then the vector to deliver of an NMI or an interrupt, or -1. */
 int x86_interrupt_accept(struct x86_cpu *cpu);
 /* May raise. */
 void x86_interrupt_deliver(struct x86_cpu *cpu, int vector);
