@@ -29,7 +29,7 @@ static struct {
     unsigned length;          /* of the packet so far */
     enum { IDLE, DATA, SUM_1, SUM_2 } state;
     uint8_t sum, sum_received;
-    bool no_ack, attached, running, resuming;
+    bool no_ack, attached, running, resuming, stopped_it; /* stopped_it: we stopped the VM, nobody else */
     struct x86_cpu *current;  /* for g, m, s: the last stopped, or H's */
     unsigned listed;          /* qsThreadInfo */
 } gdb;
@@ -92,13 +92,21 @@ static void send_stop(int signal_number)
 
 /* --- stopping and running --- */
 
+static void stop(RunState state)
+{
+    if (runstate_is_running()) {
+        gdb.stopped_it = true;
+        vm_stop(state);
+    }
+}
+
 static void vcpu_stopped(void *opaque)
 {
     struct x86_cpu *cpu = __atomic_exchange_n(&stopped_by, NULL, __ATOMIC_SEQ_CST);
 
     if (cpu && gdb.attached) {
         gdb.current = cpu;
-        vm_stop(RUN_STATE_DEBUG);
+        stop(RUN_STATE_DEBUG);
     }
 }
 
@@ -111,6 +119,7 @@ static void on_vcpu_stop(struct x86_cpu *cpu)
 static void on_runstate(void *opaque, bool running, RunState state)
 {
     if (running) {
+        gdb.stopped_it = false;
         if (!gdb.resuming) {
             debug_release_all(); /* `cont` from a monitor */
         }
@@ -353,12 +362,13 @@ static void handle_breakpoint(const char *args, bool insert)
     send_packet(insert || debug_breakpoint_remove(address) ? "OK" : "E22");
 }
 
-static void detach(void)
+/* `run`: gdb's D lets the target run; a connection that breaks, only if it was we who stopped it. */
+static void detach(bool run)
 {
     gdb.attached = false;
     debug_breakpoints_clear();
     debug_release_all();
-    if (runstate_get() == RUN_STATE_DEBUG || runstate_get() == RUN_STATE_PAUSED) {
+    if (run) {
         vm_start();
     }
 }
@@ -433,7 +443,7 @@ static void handle_packet(const char *p)
         break;
     case 'D':
         send_packet("OK");
-        detach();
+        detach(true);
         break;
     case 'k':
         system_shutdown_request(SHUTDOWN_CAUSE_HOST_UI);
@@ -468,7 +478,7 @@ static void receive_byte(uint8_t byte)
             gdb.length = gdb.sum = 0;
             gdb.state = DATA;
         } else if (byte == 3 && gdb.running) { /* Ctrl-C */
-            vm_stop(RUN_STATE_PAUSED);
+            stop(RUN_STATE_PAUSED);
         }
         break;
     case DATA:
@@ -512,11 +522,10 @@ static void on_event(void *opaque, enum chardev_event event)
         gdb.no_ack = gdb.running = false;
         gdb.attached = true;
         gdb.current = vcpus[0];
-        if (runstate_is_running()) {
-            vm_stop(RUN_STATE_PAUSED);
-        }
+        gdb.stopped_it = false;
+        stop(RUN_STATE_PAUSED);
     } else if (event == CHARDEV_EVENT_CLOSED && gdb.attached) {
-        detach();
+        detach(gdb.stopped_it);
     }
 }
 
