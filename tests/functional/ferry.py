@@ -184,6 +184,8 @@ class Vm:
             return int(f.read().split()[1]) * mmap.PAGESIZE
 
     def close(self):
+        if self in VMS:
+            VMS.remove(self)
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
@@ -302,10 +304,11 @@ def main():
         except Skip as e:
             result, detail = 'skip', str(e)
         except Exception as e:  # pylint: disable=broad-except
-            result, detail = 'fail', '%s\n%s' % (e, traceback.format_exc(limit=-3))
+            said = ''.join('\n%s said: %s' % (vm.name, vm.stderr_text()[-800:]) for vm in VMS if vm.stderr_text())
+            result, detail = 'fail', '%s\n%s%s' % (e, traceback.format_exc(limit=-3), said)
             failed += 1
         finally:
             while VMS:
-                VMS.pop().close()
+                VMS[-1].close()
         print('RESULT %s %s %.1f %s' % (result, name, time.time() - start, detail.replace('\n', '\\n')), flush=True)
     sys.exit(1 if failed else 0)
