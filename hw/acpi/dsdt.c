@@ -89,20 +89,16 @@ static void add_pvpanic(struct aml *aml, uint16_t port)
 
 static void add_isa_bridge(struct aml *aml, const struct acpi_board *board)
 {
-    static const struct {
-        const char *name;
-        uint16_t port;
-        uint8_t irq;
-    } serial[4] = { { "COM1", 0x3f8, 4 }, { "COM2", 0x2f8, 3 }, { "COM3", 0x3e8, 4 }, { "COM4", 0x2e8, 3 } };
+    static const char *const serial_names[ACPI_SERIAL_PORTS] = { "COM1", "COM2", "COM3", "COM4" };
 
     aml_device(aml, "ISA");
     aml_name(aml, "_ADR");
     aml_integer(aml, 0x00010000);
     aml_pci_config_region(aml, "P40C", 0x60, 4);
     aml_byte_fields(aml, "P40C", pirq_names, 4);
-    for (unsigned i = 0; i < 4; i++) {
-        if (board->serial[i]) {
-            add_isa_device(aml, serial[i].name, "PNP0501", i + 1, serial[i].port, 8, serial[i].irq);
+    for (unsigned i = 0; i < ACPI_SERIAL_PORTS; i++) {
+        if (board->serial[i].port) {
+            add_isa_device(aml, serial_names[i], "PNP0501", i + 1, board->serial[i].port, 8, board->serial[i].irq);
         }
     }
     if (board->rtc) {

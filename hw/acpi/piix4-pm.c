@@ -282,7 +282,7 @@ static bool pm_post_load(void *opaque, int version, GError **error)
 {
     struct piix4_pm *d = opaque;
 
-    if (d->overflow_ticks < 0 || d->overflow_ticks > INT64_MAX / 2) {
+    if (d->overflow_ticks < 0 || d->overflow_ticks > pm_timer_ticks(INT64_MAX)) {
         return error_setf(error, "ar.tmr.overflow_time %" PRId64 " is not a time of this clock", d->overflow_ticks);
     }
     if (d->smb.index >= sizeof(d->smb.data)) {

@@ -11,11 +11,11 @@
 #include "accel/vcpu.h"
 #include "hw/acpi/piix4-pm.h"
 #include "hw/acpi/tables.h"
+#include "hw/char/serial.h"
 #include "hw/intc/apic.h"
 #include "hw/isa/piix3.h"
 #include "hw/misc/pc-ports.h"
 #include "system/runstate.h"
-#include "system/system.h"
 #include "trace/hw_i386.h"
 
 #define PCI_HOLE_END 0xfec00000ull /* the IOAPIC's page */
@@ -33,14 +33,26 @@
 
 /* --- Once, when all devices are there --- */
 
-static bool find_pvpanic(struct device *dev, void *opaque)
+static unsigned get_number(struct device *dev, const char *property)
 {
-    uint16_t *port = opaque;
+    g_autofree char *text = device_get_property(dev, property, NULL);
+
+    return text ? g_ascii_strtoull(text, NULL, 0) : 0;
+}
+
+/* The ISA devices that the DSDT tells of, from -serial and -device alike. */
+static bool describe_device(struct device *dev, void *opaque)
+{
+    struct acpi_board *board = opaque;
 
     if (dev->type == &pvpanic_type) {
-        g_autofree char *text = device_get_property(dev, "ioport", NULL);
-        *port = text ? g_ascii_strtoull(text, NULL, 0) : 0;
-        return false;
+        board->pvpanic_port = get_number(dev, "ioport");
+    } else if (dev->type == &serial_isa_type) {
+        unsigned index = get_number(dev, "index");
+        if (index < ACPI_SERIAL_PORTS) {
+            board->serial[index].port = get_number(dev, "iobase");
+            board->serial[index].irq = get_number(dev, "irq");
+        }
     }
     return true;
 }
@@ -61,10 +73,7 @@ static void add_acpi_tables(struct pc *pc)
     VCPU_FOREACH (cpu) {
         apic_ids[cpu->index] = cpu->apic_id;
     }
-    for (int i = 0; i < SERIAL_PORTS; i++) {
-        board.serial[i] = serial_chardevs[i] != NULL;
-    }
-    device_foreach(find_pvpanic, &board.pvpanic_port);
+    device_foreach(describe_device, &board);
     uint64_t address = pc->below_4g - PC_ACPI_AREA_SIZE;
     GByteArray *tables = acpi_tables_build(&board, address, rsdp);
     uint64_t size = tables->len;

@@ -15,7 +15,7 @@ static const struct acpi_board board = {
     .apic_ids = apic_ids,
     .pci_hole_first = 0x08000000,
     .pci_hole_last = 0xfebfffff,
-    .serial = { true },
+    .serial = { { 0x3f8, 4 }, { 0 }, { 0x3e8, 5 } },
     .rtc = true,
     .pvpanic_port = 0x505,
 };
@@ -153,7 +153,7 @@ static void test_iasl(void)
     g_assert_true(g_file_get_contents(dsl, &text, NULL, NULL));
     static const char *const wanted[] = {
         "Device (PCI0)", "EisaId (\"PNP0A03\")", "Device (LNKD)", "Name (_PRT, Package (0x7C)", "Name (\\_S5, Package (0x04)",
-        "Device (COM1)", "Device (RTC)", "\"QEMU0001\"", "Device (C003)", "OperationRegion (P40C, PCI_Config, 0x60, 0x04)",
+        "Device (COM1)", "Device (COM3)", "0x03E8,             // Range Minimum", "Device (RTC)", "\"QEMU0001\"", "Device (C003)", "OperationRegion (P40C, PCI_Config, 0x60, 0x04)",
         "Interrupt (ResourceConsumer, Level, ActiveHigh, Shared",
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(wanted); i++) {

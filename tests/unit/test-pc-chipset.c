@@ -370,6 +370,31 @@ static void test_state(void)
     reset_all();
 }
 
+/* Values that a device cannot have are refused, and what is accepted does no harm. */
+static void test_hostile_state(void)
+{
+    struct pci_device *pm = bus->devices[PCI_DEVFN(1, 3)];
+    const struct vmstate_description *vmsd = pm->device.type->vmstate;
+    g_autoptr(GByteArray) good = save(vmsd, pm);
+
+    for (unsigned at = 276; at < 360; at++) { /* behind the PCI part, up to the hotplug table */
+        static const uint8_t values[] = { 0x00, 0x01, 0x7f, 0x80, 0xff };
+        for (unsigned v = 0; v < sizeof(values); v++) {
+            g_autofree uint8_t *bad = g_memdup2(good->data, good->len);
+            g_autoptr(GError) error = NULL;
+            bad[at] = values[v];
+            if (load(vmsd, pm, bad, good->len, &error)) {
+                out(0x602, 0x0001, 2); /* arms the overflow timer */
+                out(0x600, 0xffff, 2);
+                in(0x600, 2);
+            } else {
+                g_assert_nonnull(error);
+            }
+        }
+    }
+    reset_all();
+}
+
 static void test_firmware_runs_last(void)
 {
     firmware_runs = 0;
@@ -392,6 +417,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pc-chipset/pm-timer", test_pm_timer);
     g_test_add_func("/pc-chipset/pm-moves", test_pm_moves);
     g_test_add_func("/pc-chipset/state", test_state);
+    g_test_add_func("/pc-chipset/hostile-state", test_hostile_state);
     g_test_add_func("/pc-chipset/firmware", test_firmware_runs_last);
     return g_test_run();
 }

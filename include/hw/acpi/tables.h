@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #define ACPI_RSDP_SIZE 20
+#define ACPI_SERIAL_PORTS 4
 
 /* What the tables say about the board. */
 struct acpi_board {
@@ -15,7 +16,10 @@ struct acpi_board {
     const uint32_t *apic_ids;      /* cpu_count of them */
     uint8_t ioapic_id;
     uint32_t pci_hole_first, pci_hole_last; /* the host bridge's window below 4 GiB */
-    bool serial[4];                /* COM1.. at the usual places */
+    struct {
+        uint16_t port;             /* 0: none */
+        uint8_t irq;
+    } serial[ACPI_SERIAL_PORTS];   /* COM1.. */
     bool rtc;
     uint16_t pvpanic_port;         /* 0: none */
 };
