@@ -43,6 +43,12 @@ static void port92_reset(struct device *dev)
     ((struct port92 *)dev)->outport = 0;
 }
 
+/* Stock has the port only with i8042=on: without the section, which says nothing new at 0, either board loads our stream. */
+static bool port92_needed(const void *opaque)
+{
+    return ((const struct port92 *)opaque)->outport != 0;
+}
+
 static const struct vmstate_field port92_fields[] = {
     VMSTATE_UINT8(outport, struct port92),
     VMSTATE_END
@@ -50,6 +56,7 @@ static const struct vmstate_field port92_fields[] = {
 
 static const struct vmstate_description vmstate_port92 = {
     .name = "port92", .version = 1, .minimum_version = 1,
+    .needed = port92_needed,
     .fields = port92_fields,
 };
 

@@ -53,6 +53,14 @@ def stock_loads_ours():
 
 
 @case
+def stock_without_i8042_loads_ours():
+    """The stock board that is nearest to ours, by its options."""
+    board = dict(args=['-machine', 'pc-i440fx-7.2,hpet=off,i8042=off,vmport=off'])
+    source = Linux(**board).boot()
+    goes_to(source, stock(), False, **board).shell('true')
+
+
+@case
 def we_load_stocks():
     """A stock guest with the same devices (its sections of devices that we lack are refused by name)."""
     binary = stock()
