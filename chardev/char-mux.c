@@ -104,6 +104,7 @@ static bool mux_attach(struct chardev *chr, const struct chardev_frontend *front
     if (mux->count == MUX_FRONTENDS) {
         return error_setf(error, "chardev '%s': a mux has at most %d front ends", chr->id, MUX_FRONTENDS);
     }
+    mux->focus = mux->count; /* the latest: the guest's console comes after the monitor */
     mux->frontends[mux->count++] = *frontend;
     chardev_accept_input(mux->base);
     return true;

@@ -26,46 +26,73 @@ static bool setup_memory(struct machine *m, const char *text, GError **error)
     return ok;
 }
 
-static bool setup_smp(struct machine *m, const char *text, GError **error)
+/* -smp's numbers; 0: not given (a given 0 is refused). */
+struct topology {
+    uint64_t cpus, max, sockets, cores, threads;
+};
+
+static bool topology_parse(struct topology *t, const char *text, GError **error)
 {
-    uint64_t cpus = 0, max = 0, sockets = 0, cores = 0, threads = 0;
-    if (text) {
-        struct keyval *kv = keyval_parse("-smp", text, "cpus", error);
-        bool ok = kv && keyval_get_uint(kv, "cpus", &cpus, 4096, error) && keyval_get_uint(kv, "maxcpus", &max, 4096, error) &&
-                  keyval_get_uint(kv, "sockets", &sockets, 4096, error) && keyval_get_uint(kv, "cores", &cores, 4096, error) &&
-                  keyval_get_uint(kv, "threads", &threads, 4096, error) && keyval_check_unread(kv, error);
-        keyval_free(kv);
-        if (!ok) {
-            return false;
+    const struct {
+        const char *key;
+        uint64_t *value;
+    } keys[] = { { "cpus", &t->cpus }, { "maxcpus", &t->max }, { "sockets", &t->sockets }, { "cores", &t->cores },
+                 { "threads", &t->threads } };
+    struct keyval *kv = keyval_parse("-smp", text, "cpus", error);
+    bool ok = kv != NULL;
+    for (size_t i = 0; i < G_N_ELEMENTS(keys) && ok; i++) {
+        bool given = keyval_has(kv, keys[i].key);
+        ok = keyval_get_uint(kv, keys[i].key, keys[i].value, 4096, error);
+        if (ok && given && *keys[i].value == 0) {
+            ok = error_setf(error, "-smp: %s=0 is not within 1 to 4096", keys[i].key);
         }
     }
-    uint64_t product = (sockets ? sockets : 1) * (cores ? cores : 1) * (threads ? threads : 1);
-    cpus = cpus ? cpus : max ? max : product;
-    max = max ? max : sockets && cores && threads ? product : cpus;
-    threads = threads ? threads : 1;
-    if (!sockets) {
-        cores = cores ? cores : 1;
-        sockets = MAX(max / (cores * threads), 1);
-    } else if (!cores) {
-        cores = MAX(max / (sockets * threads), 1);
+    ok = ok && keyval_check_unread(kv, error);
+    keyval_free(kv);
+    return ok;
+}
+
+/* What was not given follows from what was: sockets before cores before threads, as QEMU 7.2 prefers. */
+static void topology_complete(struct topology *t)
+{
+    uint64_t product = MAX(t->sockets, 1) * MAX(t->cores, 1) * MAX(t->threads, 1);
+    bool whole = t->sockets && t->cores && t->threads;
+    t->cpus = t->cpus ? t->cpus : t->max ? t->max : product;
+    t->max = t->max ? t->max : whole ? product : t->cpus;
+    t->threads = MAX(t->threads, 1);
+    if (!t->sockets) {
+        t->cores = MAX(t->cores, 1);
+        t->sockets = MAX(t->max / (t->cores * t->threads), 1);
+    } else if (!t->cores) {
+        t->cores = MAX(t->max / (t->sockets * t->threads), 1);
     }
-    if (cpus < 1 || cpus > (uint64_t)m->type->max_cpus) {
-        return error_setf(error, "-smp: %" G_GUINT64_FORMAT " vCPUs; machine '%s' supports 1 to %d", cpus, m->type->name,
+}
+
+static bool setup_smp(struct machine *m, const char *text, GError **error)
+{
+    struct topology t = { 0 };
+    if (text && !topology_parse(&t, text, error)) {
+        return false;
+    }
+    topology_complete(&t);
+    if (t.cpus > (uint64_t)m->type->max_cpus) {
+        return error_setf(error, "-smp: %" G_GUINT64_FORMAT " vCPUs; machine '%s' supports 1 to %d", t.cpus, m->type->name,
                           m->type->max_cpus);
     }
-    if (max != cpus) {
+    if (t.max != t.cpus) {
         return error_setf(error, "-smp: maxcpus=%" G_GUINT64_FORMAT " differs from cpus=%" G_GUINT64_FORMAT
-                          ": adding vCPUs later is not supported", max, cpus);
+                          ": adding vCPUs later is not supported", t.max, t.cpus);
     }
-    if (sockets * cores * threads != max) {
+    if (t.sockets * t.cores * t.threads != t.max) {
         return error_setf(error, "-smp: sockets (%" G_GUINT64_FORMAT ") * cores (%" G_GUINT64_FORMAT ") * threads (%"
-                          G_GUINT64_FORMAT ") is not the number of vCPUs (%" G_GUINT64_FORMAT ")", sockets, cores, threads, max);
+                          G_GUINT64_FORMAT ") is not the number of vCPUs (%" G_GUINT64_FORMAT ")", t.sockets, t.cores,
+                          t.threads, t.max);
     }
-    m->smp_cpus = cpus;
-    m->max_cpus = max;
-    m->sockets = sockets;
-    m->cores = cores;
-    m->threads = threads;
+    m->smp_cpus = t.cpus;
+    m->max_cpus = t.max;
+    m->sockets = t.sockets;
+    m->cores = t.cores;
+    m->threads = t.threads;
     return true;
 }
 
