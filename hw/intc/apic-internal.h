@@ -99,7 +99,8 @@ void apic_timer_set_divide(struct apic *apic, uint32_t value);
 void apic_timer_lvt_changed(struct apic *apic, uint32_t old);
 void apic_timer_set_deadline(struct apic *apic, uint64_t value);
 uint64_t apic_timer_deadline(const struct apic *apic);
-/* Arms for what the state says after a load. */
+/* Before a save: sets timer_expiry. After a load: arms for what the state says. */
+void apic_timer_store(struct apic *apic);
 void apic_timer_restore(struct apic *apic);
 
 extern const struct vmstate_description vmstate_apic;

@@ -32,9 +32,7 @@ static bool apic_pre_load(void *opaque, GError **error)
 
 static bool apic_pre_save(void *opaque, GError **error)
 {
-    struct apic *apic = opaque;
-
-    apic->timer_expiry = timer_pending(&apic->timer) ? apic->next_time : -1;
+    apic_timer_store(opaque);
     return true;
 }
 

@@ -156,6 +156,14 @@ uint64_t apic_timer_deadline(const struct apic *apic)
     return timer_mode(apic) == LVT_TIMER_DEADLINE ? apic->tsc_deadline : 0;
 }
 
+void apic_timer_store(struct apic *apic)
+{
+    if (timer_mode(apic) == LVT_TIMER_DEADLINE) {
+        arm_deadline(apic); /* next_time as a load at this moment would find it */
+    }
+    apic->timer_expiry = timer_pending(&apic->timer) ? apic->next_time : -1;
+}
+
 void apic_timer_restore(struct apic *apic)
 {
     if (timer_mode(apic) == LVT_TIMER_DEADLINE) {

@@ -403,9 +403,9 @@ static bool rtc_post_load(void *opaque, int version, GError **error)
         adopt_registers(rtc, clock_now(), rtc->offset); /* another host's monotonic clock says nothing here */
     }
     arm_periodic(rtc, clock_now());
-    if (rtc_clock() == VM_CLOCK_REALTIME || !timer_pending(&rtc->update_timer)) {
+    if (rtc_clock() == VM_CLOCK_REALTIME) {
         arm_update(rtc, clock_now());
-    } /* else it is armed as the stream had it, and fires at once if that came due on the way */
+    } /* else update_timer is as the stream had it, and fires at once if that came due on the way */
     return true;
 }
 

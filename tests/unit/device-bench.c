@@ -63,7 +63,7 @@ static int64_t now_ns(void)
 
 static uint64_t now_ticks(void)
 {
-    return (uint64_t)clock_ns;
+    return (uint64_t)((unsigned __int128)clock_ns * virtual_ticks_hz() / NSEC_PER_SEC);
 }
 
 static void line_set(void *opaque, int n, bool level)
@@ -196,7 +196,13 @@ void bench_check_round_trip(const struct vmstate_description *vmsd, void *opaque
 
         g_assert_no_error(error);
         g_assert_true(good);
-        g_assert_cmpmem(first->data, first->len, second->data, second->len);
+        for (guint i = 0; i < MIN(first->len, second->len); i++) {
+            if (first->data[i] != second->data[i]) {
+                g_error("%s: byte %u was 0x%02x, after loading and saving it is 0x%02x", vmsd->name, i,
+                        first->data[i], second->data[i]);
+            }
+        }
+        g_assert_cmpuint(first->len, ==, second->len);
     }
 }
 
