@@ -148,7 +148,8 @@ static void put_tables(void)
     for (unsigned vector = 0; vector < 256; vector++) {
         uint8_t *at = bench_mem + BENCH_STUBS + 16 * vector;
         memcpy(at, stub, sizeof(stub));
-        *(uint32_t *)(at + 1) = 0x100 + vector;
+        at[1] = vector;
+        at[2] = 1;
     }
 }
 

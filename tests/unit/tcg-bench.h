@@ -70,15 +70,17 @@ static inline uint64_t *bench_pte(uint64_t va) /* of the first 2 MiB */
 }
 static inline uint64_t bench_ld64(uint64_t gpa)
 {
-    return *(uint64_t *)(bench_mem + gpa);
+    uint64_t value;
+    memcpy(&value, bench_mem + gpa, sizeof(value));
+    return value;
 }
 static inline void bench_st64(uint64_t gpa, uint64_t value)
 {
-    *(uint64_t *)(bench_mem + gpa) = value;
+    memcpy(bench_mem + gpa, &value, sizeof(value));
 }
 static inline void bench_st32(uint64_t gpa, uint32_t value)
 {
-    *(uint32_t *)(bench_mem + gpa) = value;
+    memcpy(bench_mem + gpa, &value, sizeof(value));
 }
 
 #endif
