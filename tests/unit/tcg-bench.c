@@ -2,7 +2,9 @@
 /* See tcg-bench.h. */
 #include <string.h>
 
+#include "accel/icount.h"
 #include "tcg-bench.h"
+#include "util/keyval.h"
 #include "util/main-loop.h"
 
 struct ram_block *bench_ram;
@@ -37,7 +39,7 @@ static void mmio_write(void *opaque, hwaddr offset, uint64_t value, unsigned siz
 static const struct memory_region_ops exit_ops = { .write = exit_write, .max_access = 4 };
 static const struct memory_region_ops mmio_ops = { .read = mmio_read, .write = mmio_write, .max_access = 8 };
 
-void bench_init(const char *cpu_model)
+static void init(const char *cpu_model, int cpus, const char *icount)
 {
     struct x86_features features;
     GError *error = NULL;
@@ -56,14 +58,29 @@ void bench_init(const char *cpu_model)
     memory_region_add(&system_memory, BENCH_MMIO, &mmio_region, 0);
     accel_configure(NULL, &error);
     g_assert_no_error(error);
+    if (icount) {
+        struct keyval *options = keyval_parse("-icount", icount, "shift", &error);
+        g_assert_true(icount_configure(options, &error));
+        keyval_free(options);
+    }
     model = x86_cpu_model_parse(cpu_model, &features, &error);
     g_assert_no_error(error);
-    for (int i = 0; i < BENCH_CPUS; i++) {
+    for (int i = 0; i < cpus; i++) {
         vcpu_new(model, &features, &error);
         g_assert_no_error(error);
     }
     vcpus_start(&error);
     g_assert_no_error(error);
+}
+
+void bench_init(const char *cpu_model)
+{
+    init(cpu_model, BENCH_CPUS, NULL);
+}
+
+void bench_init_icount(const char *cpu_model, const char *icount)
+{
+    init(cpu_model, 1, icount);
 }
 
 void bench_reset(void)

@@ -48,6 +48,8 @@ extern uint64_t bench_mmio_value, bench_mmio_writes;
 
 /* Once, first. `cpu_model`: as -cpu. */
 void bench_init(const char *cpu_model);
+/* The same with one vCPU and -icount. */
+void bench_init_icount(const char *cpu_model, const char *icount);
 /* All vCPUs paused and reset, memory zeroed, everything cached flushed. */
 void bench_reset(void);
 /* The vCPU to 64-bit mode at `rip`, CPL 0, tables as above (made anew if `tables`), SSE on, interrupts off. */
