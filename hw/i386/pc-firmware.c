@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "accel/accel.h"
 #include "accel/vcpu.h"
 #include "hw/acpi/piix4-pm.h"
 #include "hw/acpi/tables.h"
@@ -88,7 +89,7 @@ bool pc_done(struct machine *machine, GError **error)
     struct e820_map e820;
 
     if (!machine->kernel) {
-        if (!machine->incoming) {
+        if (!machine->incoming && accel->cpu_run) {
             warn_report("no -kernel, and no firmware to look for one: the guest has nothing to run");
         }
         return true;
