@@ -84,19 +84,14 @@ static void absent_note(struct ram_block *block, uint64_t first, uint64_t count,
     g_mutex_unlock(&absent_lock);
 }
 
-enum skip_reason free_page_absent_reason(const struct ram_block *block, uint64_t page)
+void free_page_absent_words(const struct ram_block *block, uint64_t word, unsigned long *reported,
+                            unsigned long *inflated)
 {
-    enum skip_reason reason = SKIP_HOLE;
-
     g_mutex_lock(&absent_lock);
     const struct absent_map *absent = absent_find(block);
-    if (absent && bitmap_test(absent->bits[ABSENT_INFLATED], page)) {
-        reason = SKIP_INFLATED;
-    } else if (absent && bitmap_test(absent->bits[ABSENT_REPORTED], page)) {
-        reason = SKIP_REPORTED;
-    }
+    *reported = absent ? absent->bits[ABSENT_REPORTED][word] : 0;
+    *inflated = absent ? absent->bits[ABSENT_INFLATED][word] : 0;
     g_mutex_unlock(&absent_lock);
-    return reason;
 }
 
 /* Only pages that lie wholly in the range. */

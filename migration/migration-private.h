@@ -108,7 +108,9 @@ bool free_page_tick(int64_t now);
 void free_page_close(void);
 /* The map goes away. Big lock held. */
 void free_page_end(void);
-enum skip_reason free_page_absent_reason(const struct ram_block *block, uint64_t page);
+/* A page_absent_fn. */
+void free_page_absent_words(const struct ram_block *block, uint64_t word, unsigned long *reported,
+                            unsigned long *inflated);
 /* For query-migrate; NULL if there was no migration. Big lock held. */
 FreePageStats *free_page_stats(const struct migration_totals *totals);
 

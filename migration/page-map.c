@@ -131,19 +131,23 @@ uint64_t page_map_sync(struct page_map *map)
 
 /* ---- holes ---- */
 
-static void hole_found(struct block_map *bm, uint64_t w, unsigned long holes, page_absent_fn *absent)
+static void holes_found(struct block_map *bm, uint64_t w, unsigned long holes, page_absent_fn *absent)
 {
-    bm->hole[w] |= holes;
+    unsigned long reported = 0, inflated = 0;
+
     if (!bm->map->pristine) {
-        return; /* a page of zeros goes on the wire, unread */
+        bm->hole[w] |= holes; /* a page of zeros goes on the wire, unread */
+        return;
     }
     holes = word_drop(bm, w, holes & ~bm->claimed[w]);
-    for (; holes; holes &= holes - 1) {
-        int bit = __builtin_ctzl(holes);
-        enum skip_reason reason = absent ? absent(bm->block, w * BITS_PER_LONG + bit) : SKIP_HOLE;
-
-        bm->skipped[reason][w] |= BIT(bit);
+    if (absent) {
+        absent(bm->block, w, &reported, &inflated);
     }
+    if (holes & (reported | inflated)) { /* maps that nothing is written to cost no memory */
+        bm->skipped[SKIP_REPORTED][w] |= holes & reported;
+        bm->skipped[SKIP_INFLATED][w] |= holes & inflated;
+    }
+    bm->skipped[SKIP_HOLE][w] |= holes & ~(reported | inflated);
 }
 
 /*
@@ -166,7 +170,7 @@ static void scan_slice(struct block_map *bm, uint64_t first, uint64_t count, uns
 
         bm->map->populated_pages -= __builtin_popcountl(holes);
         if (holes) {
-            hole_found(bm, w, holes, absent);
+            holes_found(bm, w, holes, absent);
         }
     }
     page_map_unlock(bm->map);

@@ -65,8 +65,12 @@ void page_map_free(struct page_map *map);
 
 /* Fetches the log, merges it and arms the writers: what is dirty now may be read. Returns pages that became dirty. */
 uint64_t page_map_sync(struct page_map *map);
-/* Looks for pages that were never populated. `absent` may be NULL; gives the reason for a hole (by block and page). */
-typedef enum skip_reason page_absent_fn(const struct ram_block *block, uint64_t page);
+/*
+ * Looks for pages that were never populated. `absent` may be NULL; it tells which of the 64 pages from 64 * `word` on the
+ * host took away, and why: the reasons for their being holes.
+ */
+typedef void page_absent_fn(const struct ram_block *block, uint64_t word, unsigned long *reported,
+                            unsigned long *inflated);
 void page_map_scan_holes(struct page_map *map, page_absent_fn *absent);
 
 /*

@@ -126,7 +126,7 @@ static void setup(void)
     memset(populated_from_start, 1, sizeof(populated_from_start));
     __atomic_store_n(&takes, 0, __ATOMIC_RELAXED);
     map = page_map_new(&fake_log, true);
-    page_map_scan_holes(map, free_page_absent_reason);
+    page_map_scan_holes(map, free_page_absent_words);
 }
 
 static void finish(void)
@@ -270,7 +270,7 @@ static void test_not_needed(void)
     setup();
     parameters.hint_threshold = 30;
     memset(populated_from_start, 0, PAGES * 3 / 4);
-    page_map_scan_holes(map, free_page_absent_reason);
+    page_map_scan_holes(map, free_page_absent_words);
     begin();
     check_state("not-needed");
     g_assert_cmpuint(device.starts, ==, 0);
@@ -394,7 +394,7 @@ static void test_absent(void)
     free_page_absent(block, 10 * GUEST_PAGE_SIZE, 5 * GUEST_PAGE_SIZE, ABSENT_REPORTED);
     setup();
     memset(populated_from_start, 0, 20);
-    page_map_scan_holes(map, free_page_absent_reason);
+    page_map_scan_holes(map, free_page_absent_words);
     begin();
     free_page_absent(block, 100 * GUEST_PAGE_SIZE, 3 * GUEST_PAGE_SIZE, ABSENT_REPORTED);
     stats = stats_now();
