@@ -363,7 +363,8 @@ static void balloon_reset_queue(struct virtio_device *vdev, struct virtqueue *vq
     if (role == BALLOON_STATISTICS) {
         balloon_stats_reset(b);
     } else if (role == BALLOON_HINT) {
-        balloon_hint_stop(b, true);
+        balloon_hint_stop(b, false); /* the driver lives on, and DONE is owed to it */
+        b->guest_hint_id = 0;
     }
 }
 

@@ -301,6 +301,21 @@ static void test_hints_ends(void)
     record_clear();
     guest_unplug();
     g_assert_cmpuint(stopped_id, ==, 13);
+
+    /* The queue alone is reset: the driver still has its pages, and gets them back. */
+    start(HINT_OPTIONS, F(FREE_PAGE_HINT) | VIRTIO_FEATURE(VIRTIO_F_RING_RESET_BIT), 3);
+    start_request(14);
+    id = reg_read(COMMAND, 4);
+    send_command(2, id);
+    reg_write(VIRTIO_PCI_COMMON_Q_SELECT, 2, 2);
+    reg_write(58, 1, 2);
+    g_assert_cmpuint(stopped_id, ==, 14);
+    guest_setup_queue(2);
+    send_pages(2, PAGES, 4096);
+    g_assert_cmpuint(record.taken_ranges, ==, 0);
+    provider->done(provider);
+    g_assert_cmphex(reg_read(COMMAND, 4), ==, VIRTIO_BALLOON_CMD_ID_DONE);
+    guest_unplug();
 }
 
 /* Buffers that are not free memory: rejected and counted; far too many, in pieces; batches stay small. */
