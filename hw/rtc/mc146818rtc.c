@@ -215,10 +215,16 @@ static void reg_b_write(struct mc146818rtc *rtc, uint8_t value, int64_t now)
     rtc_update_irq(rtc);
 }
 
+/* Within bounds even between a load that was refused and the end of the program. */
+static uint8_t selected(const struct mc146818rtc *rtc)
+{
+    return rtc->cmos_index % CMOS_SIZE;
+}
+
 static void cmos_write(struct mc146818rtc *rtc, uint8_t value)
 {
     int64_t now = clock_now();
-    uint8_t index = rtc->cmos_index;
+    uint8_t index = selected(rtc);
 
     switch (index) {
     case RTC_SECONDS:
@@ -288,7 +294,7 @@ static uint8_t cmos_read(struct mc146818rtc *rtc)
 {
     int64_t now = clock_now();
 
-    switch (rtc->cmos_index) {
+    switch (selected(rtc)) {
     case RTC_SECONDS:
     case RTC_MINUTES:
     case RTC_HOURS:
@@ -306,7 +312,7 @@ static uint8_t cmos_read(struct mc146818rtc *rtc)
     case RTC_REG_C:
         return reg_c_read(rtc, now);
     }
-    return rtc->cmos_data[rtc->cmos_index];
+    return rtc->cmos_data[selected(rtc)];
 }
 
 static uint64_t rtc_read(void *opaque, hwaddr offset, unsigned size)
