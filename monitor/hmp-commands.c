@@ -8,6 +8,8 @@
 #include "accel/vcpu.h"
 #include "hw/core/device.h"
 #include "hw/intc/apic.h"
+#include "hw/intc/i8259.h"
+#include "hw/intc/ioapic.h"
 #include "hw/pci/pci.h"
 #include "memory/memory.h"
 #include "qapi/qapi-commands.h"
@@ -250,6 +252,12 @@ static void info_lapic(int argc, char **argv)
     }
 }
 
+static void info_pic(int argc, char **argv)
+{
+    print_and_free(ioapic_describe());
+    print_and_free(i8259_describe());
+}
+
 static void info_balloon(int argc, char **argv)
 {
     GError *error = NULL;
@@ -389,6 +397,7 @@ const struct hmp_command hmp_info_commands[] = {
     { "chardev", NULL, "", "show the character devices", info_chardev },
     { "cpus", NULL, "", "show the vCPUs", info_cpus },
     { "lapic", NULL, "", "show the local APIC of vCPU 0", info_lapic },
+    { "pic", NULL, "", "show the IOAPIC and the i8259 pair", info_pic },
     { "migrate", NULL, "", "show the migration's status and statistics", info_migrate },
     { "migrate_capabilities", NULL, "", "show the migration capabilities", info_migrate_capabilities },
     { "migrate_parameters", NULL, "", "show the migration parameters", info_migrate_parameters },

@@ -68,6 +68,27 @@ static void test_routing(void)
     qtest_quit(q);
 }
 
+static void check_info(struct qtest *q, const char *what, const char *expect)
+{
+    g_autofree char *command = g_strdup_printf("{\"execute\": \"human-monitor-command\", "
+                                               "\"arguments\": {\"command-line\": \"info %s\"}}", what);
+    JsonObject *reply = qtest_qmp(q, command);
+
+    g_assert_nonnull(strstr(json_object_get_string_member(reply, "return"), expect));
+    json_object_unref(reply);
+}
+
+static void test_info(void)
+{
+    struct qtest *q = qtest_start(NULL);
+
+    qtest_outb(q, 0x21, 0xab);
+    check_info(q, "pic", "imr=ab");
+    check_info(q, "pic", "pin 23 0x0000000000010000");
+    check_info(q, "lapic", "dumping local APIC state for CPU 0");
+    qtest_quit(q);
+}
+
 /* The protocol itself says what it does not take. */
 static void test_protocol(void)
 {
@@ -99,6 +120,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qtest/pic/ioapic", test_ioapic);
     g_test_add_func("/qtest/pic/i8259", test_i8259);
     g_test_add_func("/qtest/pic/routing", test_routing);
+    g_test_add_func("/qtest/pic/info", test_info);
     g_test_add_func("/qtest/pic/protocol", test_protocol);
     return g_test_run();
 }
