@@ -324,7 +324,7 @@ static void rewind_loaded(struct virtio_balloon *b)
         struct virtqueue *vq = &b->vdev.queues[n];
         bool held = b->stats_held && balloon_queue_role(b, n) == BALLOON_STATISTICS;
 
-        virtqueue_rewind(vq, vq->in_use - held);
+        virtqueue_rewind(vq, vq->in_use > held ? vq->in_use - held : 0);
     }
 }
 

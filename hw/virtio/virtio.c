@@ -228,9 +228,12 @@ void virtio_set_status(struct virtio_device *vdev, uint8_t status)
         status &= ~VIRTIO_CONFIG_S_FEATURES_OK;
     }
     trace_virtio_status(vdev->ops->name, status);
-    /* NEEDS_RESET is the device's to set, and only a reset takes it away. */
-    vdev->status = (status & ~VIRTIO_CONFIG_S_NEEDS_RESET) | (vdev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
-    vdev->started = status & VIRTIO_CONFIG_S_DRIVER_OK;
+    /*
+     * 2.1.1: a driver clears no bit but by a reset. It cannot: what was negotiated and popped under DRIVER_OK stays as it
+     * is until then. NEEDS_RESET is the device's to set.
+     */
+    vdev->status |= status & ~VIRTIO_CONFIG_S_NEEDS_RESET;
+    vdev->started = vdev->status & VIRTIO_CONFIG_S_DRIVER_OK;
     virtio_update_running(vdev);
 }
 

@@ -61,9 +61,10 @@ void free_page_provider_unregister(struct free_page_provider *p)
 
 enum free_page_verdict free_page_hint(uint32_t id, const struct free_page_range *ranges, unsigned count)
 {
-    enum free_page_verdict verdict = id && id == open_id ? FREE_PAGE_TAKEN : FREE_PAGE_LATE;
+    enum free_page_verdict verdict;
 
     g_mutex_lock(&record_lock);
+    verdict = id && id == open_id ? FREE_PAGE_TAKEN : FREE_PAGE_LATE;
     g_assert_cmpuint(count, <=, FREE_PAGE_BATCH);
     record.largest_batch = MAX(record.largest_batch, count);
     record.thread = g_thread_self();

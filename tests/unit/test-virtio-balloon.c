@@ -244,6 +244,79 @@ static void test_hints_iothread(void)
     device_free(dev);
 }
 
+/* A vCPU that hints as fast as it can, for whatever id it sees. */
+static gpointer eager_guest(gpointer end)
+{
+    uint32_t seen = 0;
+
+    while (!__atomic_load_n((bool *)end, __ATOMIC_ACQUIRE)) {
+        uint16_t before = guest_used(3);
+        uint32_t id = reg_read(COMMAND, 4);
+
+        if (id != seen) {
+            seen = id;
+            *(uint32_t *)guest_ptr(GUEST_BUFFERS) = id < 2 ? 0 : id;
+            guest_send(3, 0, GUEST_BUFFERS, 4, false);
+        } else {
+            guest_send(3, 1, PAGES, 4 << 20, true);
+        }
+        guest_kick(3);
+        for (int i = 0; i < 1000 && guest_used(3) == before; i++) {
+            g_usleep(10);
+        }
+    }
+    return NULL;
+}
+
+/* Requests come and go, the VM stops and goes on, while an iothread is at work: what is drained stays so. */
+static void test_hints_stress(void)
+{
+    struct iothread *iothread = iothread_new("io1", NULL);
+    bool end = false;
+    uint64_t taken;
+    GThread *thread;
+
+    start(PROPERTIES("free-page-hint=on", "iothread=io1"), F(STATS_VQ) | F(FREE_PAGE_HINT), 4);
+    thread = g_thread_new("guest", eager_guest, &end);
+    for (uint32_t i = 1; i <= 60; i++) {
+        g_mutex_lock(&record_lock);
+        open_id = i;
+        g_mutex_unlock(&record_lock);
+        g_assert_true(provider->start(provider, i, NULL));
+        big_unlock();
+        g_usleep(g_test_rand_int_range(0, 3000));
+        big_lock();
+        if (i % 3 == 0) {
+            set_vm_running(false);
+        } else {
+            provider->stop(provider);
+            provider->drain(provider);
+        }
+        g_mutex_lock(&record_lock);
+        taken = record.taken_ranges;
+        g_mutex_unlock(&record_lock);
+        big_unlock();
+        g_usleep(500);
+        big_lock();
+        g_mutex_lock(&record_lock);
+        g_assert_cmpuint(record.taken_ranges, ==, taken); /* though the id is still open for the asker */
+        g_mutex_unlock(&record_lock);
+        provider->done(provider);
+        if (i % 3 == 0) {
+            set_vm_running(true);
+        }
+        main_loop_iterate(false);
+    }
+    g_assert_cmpuint(record.taken_ranges, >, 0);
+    __atomic_store_n(&end, true, __ATOMIC_RELEASE);
+    big_unlock();
+    g_thread_join(thread);
+    big_lock();
+    g_assert_false(guest_needs_reset());
+    guest_unplug();
+    g_assert_true(iothread_delete(iothread, NULL));
+}
+
 /* Why there are no hints is told. */
 static void test_hints_refused(void)
 {
@@ -402,6 +475,7 @@ int main(int argc, char **argv)
     g_test_add_func("/balloon/stats", test_stats);
     g_test_add_func("/balloon/hints", test_hints);
     g_test_add_func("/balloon/hints/iothread", test_hints_iothread);
+    g_test_add_func("/balloon/hints/stress", test_hints_stress);
     g_test_add_func("/balloon/hints/refused", test_hints_refused);
     g_test_add_func("/balloon/hints/ends", test_hints_ends);
     g_test_add_func("/balloon/hints/hostile", test_hints_hostile);

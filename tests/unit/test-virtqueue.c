@@ -222,6 +222,22 @@ static void test_early_kick(void)
     guest_unplug();
 }
 
+/* 2.1.1: no bit of the status goes but by a reset, and with DRIVER_OK the features stay as they are. */
+static void test_status_bits_stay(void)
+{
+    start(F_EVENT);
+    reg_write(VIRTIO_PCI_COMMON_STATUS, 1, 1);
+    g_assert_cmphex(reg_read(VIRTIO_PCI_COMMON_STATUS, 1), ==, 0xf);
+    reg_write(VIRTIO_PCI_COMMON_GFSELECT, 0, 4);
+    reg_write(VIRTIO_PCI_COMMON_GF, 0, 4);
+    g_assert_true(virtio_has_feature(&echo()->vdev, VIRTIO_RING_F_EVENT_IDX));
+    reg_write(VIRTIO_PCI_COMMON_STATUS, VIRTIO_CONFIG_S_FAILED | VIRTIO_CONFIG_S_NEEDS_RESET, 1);
+    g_assert_cmphex(reg_read(VIRTIO_PCI_COMMON_STATUS, 1), ==, 0xf | VIRTIO_CONFIG_S_FAILED);
+    reg_write(VIRTIO_PCI_COMMON_STATUS, 0, 1);
+    g_assert_cmphex(reg_read(VIRTIO_PCI_COMMON_STATUS, 1), ==, 0);
+    guest_unplug();
+}
+
 static void test_vm_stop(void)
 {
     start(0);
@@ -703,6 +719,7 @@ int main(int argc, char **argv)
     g_test_add_func("/virtqueue/indirect", test_indirect);
     g_test_add_func("/virtqueue/interrupts", test_interrupts);
     g_test_add_func("/virtqueue/early-kick", test_early_kick);
+    g_test_add_func("/virtqueue/status-bits-stay", test_status_bits_stay);
     g_test_add_func("/virtqueue/vm-stop", test_vm_stop);
     g_test_add_func("/virtqueue/dirty", test_dirty);
     for (unsigned i = 0; i < G_N_ELEMENTS(bad_drivers); i++) {
