@@ -16,7 +16,6 @@ enum { LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR,
 #define LVT_VECTOR 0xffu
 #define LVT_MODE_SHIFT 8
 #define LVT_POLARITY (1u << 13)
-#define LVT_REMOTE_IRR (1u << 14)
 #define LVT_LEVEL (1u << 15)
 #define LVT_MASKED (1u << 16)
 #define LVT_TIMER_MODE (3u << 17)

@@ -332,11 +332,6 @@ static uint64_t elcr_read(void *opaque, hwaddr offset, unsigned size)
 static const struct memory_region_ops i8259_ops = { .read = i8259_read, .write = i8259_write, .max_access = 1 };
 static const struct memory_region_ops elcr_ops = { .read = elcr_read, .write = elcr_write, .max_access = 1 };
 
-bool i8259_is_level(int irq)
-{
-    return irq >= 0 && irq < 16 && pair[irq / 8] && (pair[irq / 8]->elcr >> irq % 8 & 1);
-}
-
 static void i8259_reset(struct device *dev)
 {
     struct i8259 *pic = (struct i8259 *)dev;

@@ -15,8 +15,6 @@ extern const struct device_type i8259_type; /* "isa-i8259" */
 struct irq *i8259_create(struct irq *intr, GError **error);
 /* INTA: the vector, or -1 where there is no pair. */
 int i8259_acknowledge(void);
-/* PIRQ routers ask (ELCR): is the line level-triggered? */
-bool i8259_is_level(int irq);
 char *i8259_describe(void); /* info pic's second part; the caller frees */
 
 #endif
