@@ -60,7 +60,10 @@ class Qmp:
 
     def message(self):
         while b'\n' not in self.buffer:
-            data = self.sock.recv(65536)
+            try:
+                data = self.sock.recv(65536)
+            except ConnectionResetError:
+                data = b''
             if not data:
                 raise Failure('QMP closed; stderr: ' + self.vm.stderr_text())
             self.buffer += data

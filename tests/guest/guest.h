@@ -80,6 +80,7 @@ uint64_t test_memory_start(void);   /* first RAM address that page_alloc will no
 /* n-th page of test memory, skipping the hole below 4 GiB; NULL past the end. */
 void *test_page(uint64_t n);
 uint64_t test_pages(void);
+void fill_page(uint64_t n, uint64_t seed); /* what the command `fill` writes to a test page */
 
 /* traps.c */
 struct trap_frame {

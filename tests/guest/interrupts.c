@@ -230,9 +230,9 @@ static bool check_clocks(void)
     apic_write(APIC_TIMER_DIVIDE, 0xb);
     irq_hits[0x52] = 0;
     ioapic_route(2, 0x52);
-    pit_start(0, 100);
     uint64_t tsc = rdtsc();
-    apic_write(APIC_TIMER_INITIAL, 0xffffffff);
+    apic_write(APIC_TIMER_INITIAL, 0xffffffff); /* before the other: the host may pause us in between */
+    pit_start(0, 100);
     CHECK(irq_await(0x52, 1), "PIT");
     uint32_t gone = 0xffffffff - apic_read(APIC_TIMER_CURRENT);
     tsc = rdtsc() - tsc;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The command loop. */
-#include "guest.h"
+#include "hardware.h"
 
 #define LINE_BYTES 256
 #define WORDS 16
@@ -126,6 +126,7 @@ void guest_main(const void *start_info)
     serial_init();
     memory_setup(start_info);
     traps_setup();
+    pic_setup();
     print("guest ready\n");
     for (unsigned n = 0;;) {
         char c = serial_getc();

@@ -102,6 +102,14 @@ static uint64_t pattern(uint64_t page, uint64_t word, uint64_t seed)
     return x * 0xbf58476d1ce4e5b9ull | 1;
 }
 
+void fill_page(uint64_t n, uint64_t seed)
+{
+    uint64_t *p = test_page(n);
+    for (int w = 0; w < 512; w += 8) {
+        p[w] = pattern(n, w, seed);
+    }
+}
+
 static bool range_arguments(int argc, char **argv, uint64_t *first, uint64_t *count)
 {
     *first = argc > 1 ? parse_number(argv[1]) : 0;
@@ -117,10 +125,7 @@ static bool run_fill(int argc, char **argv)
         return false;
     }
     for (uint64_t n = first; n < first + count; n++) {
-        uint64_t *p = test_page(n);
-        for (int w = 0; w < 512; w += 8) {
-            p[w] = pattern(n, w, seed);
-        }
+        fill_page(n, seed);
     }
     return true;
 }

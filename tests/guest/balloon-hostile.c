@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Answers that no driver would give: the host must survive each, and migrate the guest all the same. */
+#include "balloon.h"
+
+#define END_TICKS 3000000000ull
+
+static struct virtio_queue *const q = &balloon.hint;
+static uint32_t word;
+
+static uint64_t top_of_memory(void) { return ram[ram_count - 1].end; }
+
+/* One descriptor as it is written, whatever it says; does not wait for it to come back. */
+static void offer(unsigned head)
+{
+    virtio_publish(q, head);
+    virtio_kick(q);
+    hint_counts.buffers++;
+    for (uint64_t t = rdtsc(); q->used[1] != q->added && rdtsc() - t < END_TICKS / 10;) {
+        cpu_pause();
+    }
+    hint_collect();
+}
+
+/* Outside RAM, in ROM, in registers, over the end, wrapping. */
+static bool addresses(uint32_t id, const struct hint_range *range)
+{
+    const uint64_t at[] = {
+        top_of_memory(), top_of_memory() - PAGE_SIZE, 0xa0000, 0xf0000, 0xfee00000, 0xfec00000, (uint64_t)balloon.dev.common,
+        0xfffc0000, 0xfffff000, 1ull << 39, 1ull << 52, 0x8000000000000000ull, 0xfffffffffffff000ull, 0xfffffffffffffffull,
+    };
+    for (unsigned i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
+        if (!hint_id(id) || !hint_range(at[i], 2 * PAGE_SIZE) || !hint_range(at[i], 0xfffff000)) {
+            return false;
+        }
+    }
+    return hint_id(COMMAND_STOP);
+}
+
+/* Nothing, one byte, all bits, not whole pages. */
+static bool lengths(uint32_t id, const struct hint_range *range)
+{
+    static const uint32_t sizes[] = { 0, 1, 4095, 4097, 8191, 0x80000000u, 0xffffffffu };
+    uint64_t at = (uint64_t)test_page(range->first);
+    for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        for (unsigned shift = 0; shift < 3; shift++) {
+            if (!hint_id(id) || !hint_range(at + shift, sizes[i])) {
+                return false;
+            }
+        }
+    }
+    return hint_id(COMMAND_STOP);
+}
+
+/* A chain that leads back to its own start. */
+static bool loop(uint32_t id, const struct hint_range *range)
+{
+    hint_id(id);
+    virtio_set_desc(q, 10, test_page(range->first), PAGE_SIZE, VIRTIO_DESC_WRITE | VIRTIO_DESC_NEXT, 11);
+    virtio_set_desc(q, 11, test_page(range->first + 1), PAGE_SIZE, VIRTIO_DESC_WRITE | VIRTIO_DESC_NEXT, 10);
+    offer(10);
+    return true;
+}
+
+/* Next and head numbers outside the table. */
+static bool numbers(uint32_t id, const struct hint_range *range)
+{
+    hint_id(id);
+    virtio_set_desc(q, 10, test_page(range->first), PAGE_SIZE, VIRTIO_DESC_WRITE | VIRTIO_DESC_NEXT, 0xffff);
+    offer(10);
+    offer(0xffff);
+    return true;
+}
+
+/* An indirect table in place of memory; in MMIO; of odd size; inside another; longer than the queue. */
+static bool indirect(uint32_t id, const struct hint_range *range)
+{
+    static struct virtio_desc table[1024];
+    uint64_t features = balloon.dev.features;
+    for (int turn = 0; turn < 6; turn++) {
+        hint_id(id);
+        for (unsigned i = 0; i < 1024; i++) {
+            table[i] = (struct virtio_desc){ (uint64_t)test_page(range->first), PAGE_SIZE, VIRTIO_DESC_WRITE | VIRTIO_DESC_NEXT, i + 1 };
+        }
+        if (turn == 0) {
+            virtio_set_desc(q, 10, (void *)top_of_memory(), 64, VIRTIO_DESC_INDIRECT, 0);
+        } else if (turn == 1) {
+            virtio_set_desc(q, 10, balloon.dev.common, 64, VIRTIO_DESC_INDIRECT, 0);
+        } else if (turn == 2) {
+            virtio_set_desc(q, 10, table, 17, VIRTIO_DESC_INDIRECT, 0);
+        } else if (turn == 3) {
+            table[0] = (struct virtio_desc){ (uint64_t)table, 64, VIRTIO_DESC_INDIRECT, 0 };
+            virtio_set_desc(q, 10, table, 64, VIRTIO_DESC_INDIRECT, 0);
+        } else if (turn == 4) {
+            virtio_set_desc(q, 10, table, sizeof(table), VIRTIO_DESC_INDIRECT, 0);
+        } else {
+            virtio_set_desc(q, 10, table, 0, VIRTIO_DESC_INDIRECT, 0);
+        }
+        offer(10);
+        if (mmio_read8(balloon.dev.common + COMMON_STATUS) & VIRTIO_NEEDS_RESET) {
+            hint_counts.resets++;
+            if (!balloon_start(features, balloon.dev.interrupts)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* The id in a writable buffer; free memory as readable ones; both in one chain, in the wrong order. */
+static bool directions(uint32_t id, const struct hint_range *range)
+{
+    word = id;
+    virtio_set_desc(q, 10, &word, 4, VIRTIO_DESC_WRITE, 0);
+    offer(10);
+    virtio_set_desc(q, 10, test_page(range->first), 4 << 20, 0, 0);
+    offer(10);
+    virtio_set_desc(q, 10, test_page(range->first), PAGE_SIZE, VIRTIO_DESC_WRITE | VIRTIO_DESC_NEXT, 11);
+    virtio_set_desc(q, 11, &word, 4, 0, 0);
+    offer(10);
+    return true;
+}
+
+/* Far more available than there are. */
+static bool flood(uint32_t id, const struct hint_range *range)
+{
+    hint_id(id);
+    q->added += 30000;
+    virtio_publish(q, 0);
+    virtio_kick(q);
+    return true;
+}
+
+static bool million(uint32_t id, const struct hint_range *range)
+{
+    bool ok = hint_id(id);
+    for (int n = 0; ok && n < 1000000 && balloon_command() == id; n += 256) {
+        for (int i = 0; ok && i < 256; i++) {
+            ok = hint_range((uint64_t)test_page(range->first), PAGE_SIZE);
+        }
+    }
+    return ok && hint_id(COMMAND_STOP);
+}
+
+/* Everything that the guest has, itself included. What it then finds at the other end is its own fault; the host must not mind. */
+static bool inuse(uint32_t id, const struct hint_range *range)
+{
+    return hint_id(id) && hint_range(1 << 20, 0xffffffff & ~0xfffu) && hint_range(0, 0xa0000) && hint_pages(id, range);
+}
+
+/* Registers written while a request is open. */
+static bool registers(uint32_t id, const struct hint_range *range)
+{
+    bool ok = hint_id(id) && hint_range((uint64_t)test_page(range->first), PAGE_SIZE);
+    for (uint32_t v = 0; v < 64; v++) {
+        mmio_write32(balloon.dev.config + v % 8 * 4, v * 0x01010101u);
+        mmio_write8(balloon.dev.config + v % 16, v);
+        mmio_write16(balloon.dev.common + COMMON_QUEUE_SELECT, v);
+        mmio_write16(balloon.dev.common + COMMON_QUEUE_SIZE, v * 3);
+        mmio_write64(balloon.dev.common + COMMON_QUEUE_DESC, 0xffffffffffffff00ull + v);
+        mmio_write16(balloon.dev.common + COMMON_QUEUE_ENABLE, 1);
+        mmio_write16(balloon.dev.common + COMMON_MSIX_CONFIG, v * 77);
+    }
+    return ok && hint_range((uint64_t)test_page(range->first), PAGE_SIZE);
+}
+
+/* The rings move to where nothing is, and the device is told of new buffers. */
+static bool rings(uint32_t id, const struct hint_range *range)
+{
+    mmio_write16(balloon.dev.common + COMMON_QUEUE_SELECT, q->index);
+    mmio_write64(balloon.dev.common + COMMON_QUEUE_AVAIL, top_of_memory() + 0x10000000);
+    mmio_write64(balloon.dev.common + COMMON_QUEUE_USED, (uint64_t)balloon.dev.common);
+    virtio_kick(q);
+    offer(0);
+    return true;
+}
+
+static bool disable(uint32_t id, const struct hint_range *range)
+{
+    bool ok = hint_id(id);
+    mmio_write16(balloon.dev.common + COMMON_QUEUE_SELECT, q->index);
+    mmio_write16(balloon.dev.common + COMMON_QUEUE_ENABLE, 0);
+    offer(0);
+    return ok;
+}
+
+/* Its registers vanish from the bus, and DMA is forbidden, in the middle of a round. */
+static bool pcioff(uint32_t id, const struct hint_range *range)
+{
+    bool ok = hint_id(id) && hint_range((uint64_t)test_page(range->first), PAGE_SIZE);
+    pci_write(&balloon.dev.pci, PCI_COMMAND, 2, 0);
+    offer(0);
+    for (uint64_t t = rdtsc(); rdtsc() - t < END_TICKS / 10;) {
+        cpu_pause();
+    }
+    pci_write(&balloon.dev.pci, PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    return ok && hint_id(COMMAND_STOP);
+}
+
+const struct hint_mode hostile_modes[] = {
+    { "addresses", "hints what is not RAM", addresses, NULL },
+    { "lengths", "odd lengths", lengths, NULL },
+    { "loop", "a chain without an end", loop, NULL },
+    { "numbers", "descriptors outside the table", numbers, NULL },
+    { "indirect", "bad indirect tables", indirect, NULL },
+    { "directions", "buffers the wrong way round", directions, NULL },
+    { "flood", "more available than the ring holds", flood, NULL },
+    { "million", "one page, a million times", million, NULL },
+    { "inuse", "hints what it uses", inuse, NULL },
+    { "registers", "writes registers meanwhile", registers, NULL },
+    { "rings", "moves the rings to nowhere", rings, NULL },
+    { "disable", "disables the queue", disable, NULL },
+    { "pcioff", "takes the device off the bus", pcioff, NULL },
+    { NULL, NULL, NULL, NULL },
+};

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The guest's balloon driver: device and queues (balloon.c), answers to requests for free pages (balloon-serve.c, balloon-hostile.c). */
+#ifndef BALLOON_H
+#define BALLOON_H
+
+#include "virtio.h"
+
+#define BALLOON_STATS (1ull << 1)
+#define BALLOON_OOM (1ull << 2)
+#define BALLOON_HINT (1ull << 3)
+#define BALLOON_POISON (1ull << 4)
+#define BALLOON_REPORTING (1ull << 5)
+
+#define CONFIG_NUM_PAGES 0
+#define CONFIG_ACTUAL 4
+#define CONFIG_COMMAND 8
+#define CONFIG_POISON 12
+
+#define COMMAND_STOP 0
+#define COMMAND_DONE 1
+
+struct balloon {
+    struct virtio_device dev;
+    struct virtio_queue inflate, deflate, stats, hint, report;
+    bool ready;
+};
+extern struct balloon balloon;
+
+/* What answers to requests have done so far. */
+struct hint_counts {
+    uint64_t requests, stops, dones, buffers, returned, resets;
+};
+extern struct hint_counts hint_counts;
+
+bool balloon_start(uint64_t features, enum virtio_interrupts interrupts); /* also after a reset */
+uint32_t balloon_command(void);          /* the configuration's command id */
+bool hint_id(uint32_t id);               /* sends an id; false if the device does not take it */
+bool hint_range(uint64_t at, uint32_t length);
+void hint_collect(void);                 /* counts what has come back */
+
+/* A way to answer. The range is what is free: `count` test pages from `first`. */
+struct hint_range {
+    uint64_t first, count;
+};
+struct hint_mode {
+    const char *name, *help;
+    bool (*request)(uint32_t id, const struct hint_range *range); /* a new id was seen */
+    bool (*ended)(uint32_t id, const struct hint_range *range);   /* ... and is no longer there; NULL: nothing to do */
+};
+bool hint_pages(uint32_t id, const struct hint_range *range); /* the polite way: id, all of the range, stop */
+extern const struct hint_mode hostile_modes[];
+
+#endif
