@@ -1,0 +1,437 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Free page hints against a guest that behaves well, badly and with malice (tests/guest/balloon-*.c).
+
+For each way of answering: the guest's memory is compared at both ends, and only pages that the guest said were free, and that
+the source says it left out for that, may differ; the migration takes a bounded time; nothing spins afterwards; the guest goes on at the destination, gets DONE there, and
+finds the data that it did not give away.
+"""
+import os
+import re
+import time
+
+import ferry
+from ferry import Vm, case, migrate, require, slow_case, wait_migration, wait_status
+
+MEMORY = 256 << 20
+TEST_START = 0x4100000  # first test page of a guest of that size
+FIRST, COUNT = 8000, 32000  # what the guest calls free
+AFTER = FIRST + COUNT
+COUNTERS = (rb'requests (\d+) stops (\d+) dones (\d+) buffers (\d+) returned (\d+) resets (\d+) interrupts (\d+) (\d+)\n')
+NAMES = ('requests', 'stops', 'dones', 'buffers', 'returned', 'resets', 'config_interrupts', 'queue_interrupts')
+BOUND = 20  # seconds
+
+
+def machine(name, options='', objects=(), **kwargs):
+    device = 'virtio-balloon-pci,id=balloon0,free-page-hint=on,free-page-reporting=on' + options
+    return Vm(name=name, args=[*objects, '-device', device, *kwargs.pop('args', [])], **kwargs)
+
+
+def boot(features='hint', **kwargs):
+    vm = machine('source', **kwargs)
+    vm.expect(rb'guest ready\n', 20)
+    vm.guest('balloon init ' + features)
+    vm.guest('fill 0 %d 5' % FIRST)
+    vm.guest('fill %d %d 7' % (FIRST, COUNT))
+    vm.guest('fill %d 2000 6' % AFTER)
+    return vm
+
+
+def parameters(vm, **kwargs):
+    settings = {'free_page_hint_head_start': 3000, 'free_page_hint_timeout': 1500, 'free_page_hint_threshold': 0, 'max_bandwidth': 1 << 40}
+    vm.qmp.command('migrate-set-parameters', **dict(settings, **kwargs))
+
+
+def start_serving(vm, mode, first=FIRST, count=COUNT):
+    vm.send('balloon serve %s %d %d\n' % (mode, first, count))
+    vm.expect(rb'serving\n')
+
+
+def end_serving(vm):
+    start = len(vm.log)
+    vm.send('x')
+    match = vm.expect(COUNTERS + rb'ok\n', 30, start)
+    return dict(zip(NAMES, (int(group) for group in match.groups())))
+
+
+def cpu_seconds(vm):
+    with open('/proc/%d/stat' % vm.process.pid, encoding='ascii') as f:
+        words = f.read().rsplit(')', 1)[1].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf('SC_CLK_TCK')
+
+
+def is_quiet(vm):
+    """No thread spins: the guest sleeps but for a timer, so must we."""
+    before, start = cpu_seconds(vm), time.time()
+    time.sleep(0.5)
+    used = (cpu_seconds(vm) - before) / (time.time() - start)
+    require(used < 0.6 or ferry.SANITIZED, '%s uses %.2f of a processor at rest' % (vm.name, used))
+
+
+def skipped(path, reason='hinted'):
+    pages = set()
+    with open(path, encoding='ascii') as f:
+        for line in f:
+            why, block, offset, length = line.split()
+            if why == reason and block == 'pc.ram':
+                pages.update(range(int(offset, 16) >> 12, (int(offset, 16) + int(length, 16)) >> 12))
+    return pages
+
+
+def declared(first=FIRST, count=COUNT):
+    start = (TEST_START >> 12) + first
+    return range(start, start + count)
+
+
+def move(source, target, free=declared(), **kwargs):
+    """Migrates to a stopped target and compares; returns query-migrate and how many pages differ."""
+    record = source.dir + '/skipped'
+    parameters(source, x_skip_record=record, **kwargs)
+    start = time.time()
+    info = migrate(source, target, timeout=BOUND)
+    require(time.time() - start < BOUND * ferry.PATIENCE, 'took %.1f s' % (time.time() - start))
+    wait_status(target, 'paused')
+    hinted = skipped(record)
+    for page in hinted:
+        require(page in free, 'page 0x%x was left out as hinted, but the guest did not hint it' % page)
+    differing, _ = ferry.compare_memory(source, target, MEMORY, excused=lambda page: page in hinted)
+    return info, differing
+
+
+def go_on(source, target, seeds=(5, 6)):
+    """The guest runs at the destination and finds what it kept."""
+    is_quiet(source)
+    target.qmp.command('cont')
+    wait_status(target, 'running')
+    time.sleep(0.05)
+    is_quiet(target)
+    counts = end_serving(target)
+    target.guest('verify 0 %d %d' % (FIRST, seeds[0]))
+    target.guest('verify %d 2000 %d' % (AFTER, seeds[1]))
+    source.close()
+    return counts
+
+
+def hop(mode, features='hint', options='', objects=(), **kwargs):
+    source = boot(features, options=options, objects=objects)
+    start_serving(source, mode)
+    target = machine('target', options=options, objects=objects, incoming='defer', args=['-S'])
+    info, differing = move(source, target, **kwargs)
+    counts = go_on(source, target)
+    return target, info, info['free-pages'], counts, differing
+
+
+# --- guests that mean well ---
+
+def good(*args, **kwargs):
+    target, info, free, counts, _ = hop('good', *args, **kwargs)
+    require(free['state'] == 'stopped' and free['requests'] == 1, str(free))
+    require(free['hinted'] == COUNT, '%d of %d pages left out as hinted: %s' % (free['hinted'], COUNT, free))
+    require(free['late'] == 0 and free['rejected'] == 0 and free['timed-out'] == 0, str(free))
+    require(free['buffers'] > 0 and 'time-to-first-hint' in free and 'time-to-stop' in free, str(free))
+    sent = info['ram']['transferred']
+    require(sent < MEMORY - COUNT * 4096, '%d bytes were sent' % sent)
+    require(counts['requests'] == 1 and counts['dones'] == 1, str(counts))
+    require(counts['buffers'] == counts['returned'] or counts['buffers'] + 2 == counts['returned'], str(counts))
+    return target, counts
+
+
+@case
+def good_polled():
+    good()
+
+
+@case
+def good_with_event_indexes():
+    good('hint event indirect')
+
+
+@case
+def good_with_intx():
+    _, counts = good('hint intx')
+    require(counts['config_interrupts'] >= 2 and counts['queue_interrupts'] >= 1, str(counts))
+
+
+@case
+def good_with_msix():
+    _, counts = good('hint msix', options=',vectors=2')
+    require(counts['config_interrupts'] >= 2 and counts['queue_interrupts'] >= 1, str(counts))
+
+
+@case
+def good_with_an_iothread():
+    good(options=',iothread=io0', objects=['-object', 'iothread,id=io0'])
+
+
+@case
+def good_with_all_features():
+    good('hint stats report')
+
+
+@case
+def takeback_loses_nothing():
+    target, _, free, counts, differing = hop('takeback')
+    require(differing == 0, '%d pages that were in use again differ' % differing)
+    require(free['state'] == 'stopped' and counts['dones'] == 1, '%s %s' % (free, counts))
+    target.guest('verify %d %d 1001' % (FIRST, COUNT))
+
+
+@case
+def takeback_with_an_iothread_loses_nothing():
+    target, _, _, _, differing = hop('takeback', options=',iothread=io0', objects=['-object', 'iothread,id=io0'])
+    require(differing == 0, '%d pages that were in use again differ' % differing)
+    target.guest('verify %d %d 1001' % (FIRST, COUNT))
+
+
+@case
+def takeback_without_a_head_start_loses_nothing():
+    for bandwidth in (100 << 20, 1 << 40):
+        target, _, _, _, differing = hop('takeback', free_page_hint_head_start=0, max_bandwidth=bandwidth)
+        require(differing == 0, '%d pages that were in use again differ' % differing)
+        target.guest('verify %d %d' % (FIRST, COUNT) + ' 1001')
+
+
+@case
+def zeroing_is_worth_it():
+    _, info, free, counts, _ = hop('zeroing')
+    require(free['state'] == 'stopped' and counts['dones'] == 1, '%s %s' % (free, counts))
+    sent = info['ram']['transferred']
+    require(sent < MEMORY - COUNT * 4096, '%d bytes were sent' % sent)
+
+
+@case
+def zeroing_and_taking_back_loses_nothing():
+    target, _, _, _, differing = hop('zerotakeback')
+    require(differing == 0, '%d pages that were in use again differ' % differing)
+    target.guest('verify %d %d 1001' % (FIRST, COUNT))
+
+
+@case
+def skip_zero_pages_with_zeroing():
+    source = boot()
+    start_serving(source, 'zeroing')
+    target = machine('target', incoming='defer', args=['-S'])
+    source.qmp.command('migrate-set-capabilities', capabilities=[{'capability': 'skip-zero-pages', 'state': True}])
+    info, _ = move(source, target)
+    require(info['free-pages']['hinted'] > COUNT * 9 // 10, str(info['free-pages']))
+    go_on(source, target)
+
+
+@case
+def poison_keeps_what_is_there():
+    """A guest that relies on its free pages' content: whatever the destination has must be what the guest had."""
+    _, _, free, _, differing = hop('good', 'hint poison')
+    require(differing == 0, '%d poisoned pages differ: %s' % (differing, free))
+
+
+@case
+def there_and_back():
+    vm = boot()
+    start_serving(vm, 'good')
+    for n in range(3):
+        target = machine('hop%d' % n, incoming='defer', args=['-S'])
+        info, _ = move(vm, target)
+        require(info['free-pages']['hinted'] == COUNT, 'hop %d: %s' % (n, info['free-pages']))
+        target.qmp.command('cont')
+        wait_status(target, 'running')
+        time.sleep(0.1)
+        vm.close()
+        vm = target
+    counts = end_serving(vm)
+    require(counts['requests'] == 3 and counts['dones'] == 3, str(counts))
+    vm.guest('verify 0 %d 5' % FIRST)
+
+
+@case
+def cancel_gives_the_pages_back():
+    source = boot()
+    start_serving(source, 'good')
+    for _ in range(3):
+        target = machine('target', incoming='defer')
+        parameters(source, max_bandwidth=20 << 20)
+        uri = 'unix:%s/mig' % target.dir
+        target.qmp.command('migrate-incoming', uri=uri)
+        source.qmp.command('migrate', uri=uri)
+        time.sleep(0.3)
+        source.qmp.command('migrate_cancel')
+        wait_migration(source, 'cancelled')
+        target.close()
+    time.sleep(0.1)
+    target = machine('target', incoming='defer', args=['-S'])
+    move(source, target)
+    counts = go_on(source, target)
+    require(counts['requests'] == 4 and counts['dones'] == 4, str(counts))
+
+
+@case
+def stopped_guests_are_not_asked():
+    source = boot()
+    start_serving(source, 'good')
+    source.qmp.command('stop')
+    target = machine('target', incoming='defer', args=['-S'])
+    info, differing = move(source, target)
+    require(differing == 0 and info['free-pages']['requests'] == 0, '%d pages differ: %s' % (differing, info['free-pages']))
+
+
+@case
+def stop_in_the_middle():
+    source = boot()
+    start_serving(source, 'half')
+    target = machine('target', incoming='defer', args=['-S'])
+    parameters(source, free_page_hint_head_start=1000, free_page_hint_timeout=60000, max_bandwidth=50 << 20,
+               x_skip_record=source.dir + '/skipped')
+    uri = 'unix:%s/mig' % target.dir
+    target.qmp.command('migrate-incoming', uri=uri)
+    source.qmp.command('migrate', uri=uri)
+    time.sleep(0.3)
+    source.qmp.command('stop')
+    source.qmp.command('migrate-set-parameters', max_bandwidth=1 << 40)
+    wait_migration(source, timeout=BOUND)
+    hinted = skipped(source.dir + '/skipped')
+    ferry.compare_memory(source, target, MEMORY, excused=lambda page: page in hinted and page in declared())
+    counts = go_on(source, target)
+    require(counts['dones'] == 1, str(counts))
+
+
+# --- guests that are slow or confused ---
+
+def ends(mode, state, hinted=None):
+    target, _, free, counts, differing = hop(mode)
+    require(free['state'] in state, '%s: %s' % (mode, free))
+    require(hinted is None or free['hinted'] == hinted, '%s: %s' % (mode, free))
+    require(counts['dones'] >= 1, '%s: no DONE: %s' % (mode, counts))
+    return target, free, counts, differing
+
+
+@case
+def silent_times_out():
+    _, free, _, differing = ends('silent', ('timed-out', 'closed'), 0)
+    require(differing == 0 and free['timed-out'] <= 1, str(free))
+
+
+@case
+def half_an_answer_counts():
+    _, _, _, _ = ends('half', ('timed-out', 'closed'), COUNT // 2)
+
+
+@case
+def no_stop_counts_as_well():
+    ends('nostop', ('timed-out', 'closed'), COUNT)
+
+
+@case
+def late_answers_have_no_effect():
+    target, _, _, differing = ends('late', ('timed-out', 'closed'), 0)
+    require(differing == 0, '%d pages differ' % differing)
+    target.guest('verify %d %d 1001' % (FIRST, COUNT))
+
+
+@case
+def late_answers_during_the_migration_have_no_effect():
+    source = boot()
+    start_serving(source, 'late')
+    target = machine('target', incoming='defer', args=['-S'])
+    info, differing = move(source, target, free_page_hint_head_start=0, free_page_hint_timeout=200, max_bandwidth=100 << 20)
+    free = info['free-pages']
+    require(differing == 0 and free['timed-out'] == 1 and free['late'] > 0, '%d pages differ: %s' % (differing, free))
+    go_on(source, target)
+    target.guest('verify %d %d 1001' % (FIRST, COUNT))
+
+
+@case
+def wrong_ids_have_no_effect():
+    _, free, _, differing = ends('wrongid', ('timed-out', 'closed'), 0)
+    require(differing == 0 and free['late'] > 0, '%d pages differ: %s' % (differing, free))
+
+
+@case
+def buffers_without_an_id_have_no_effect():
+    _, free, _, differing = ends('noid', ('timed-out', 'closed'), 0)
+    require(differing == 0 and free['late'] > 0, '%d pages differ: %s' % (differing, free))
+
+
+@case
+def reset_in_the_middle():
+    target, _, free, counts, differing = hop('reset')
+    require(differing == 0 and counts['resets'] == 1, '%d pages differ: %s %s' % (differing, free, counts))
+    target.guest('verify %d %d 1001' % (FIRST, COUNT))
+
+
+# --- hostile guests ---
+
+def hostile(mode):
+    def function():
+        target, _, free, counts, _ = hop(mode)
+        require(counts['requests'] == 1, str(counts))
+        if mode in ('addresses', 'lengths'):
+            require(free['rejected'] > 0 or mode == 'lengths', str(free))
+        target.guest('ping')
+    function.__name__ = 'hostile_' + mode
+    case(function)
+
+
+for hostile_mode in ('lengths', 'loop', 'numbers', 'indirect', 'directions', 'flood', 'million', 'registers', 'rings', 'disable', 'pcioff'):
+    hostile(hostile_mode)
+
+
+@case
+def hostile_addresses():
+    """Lengths of nearly 4 GiB, too: whatever of it is RAM was said to be free, and may go."""
+    source = boot()
+    start_serving(source, 'addresses')
+    target = machine('target', incoming='defer', args=['-S'])
+    info, _ = move(source, target, free=range(MEMORY >> 12))
+    require(info['free-pages']['rejected'] > 0, str(info['free-pages']))
+    is_quiet(source)
+
+
+@case
+def hostile_in_use():
+    """A guest that gives away what it runs on harms itself only."""
+    source = boot()
+    start_serving(source, 'inuse')
+    target = machine('target', incoming='defer', args=['-S'])
+    move(source, target, free=range(MEMORY >> 12))
+    is_quiet(source)
+    target.qmp.command('cont')
+    time.sleep(0.2)
+    require(target.qmp.command('query-status')['status'] in ('running', 'shutdown', 'paused'), 'the target is lost')
+
+
+# --- what the host knows already ---
+
+@case
+def inflated_and_reported_pages_stay_behind():
+    source = boot('hint report')
+    source.guest('balloon inflate %d 4096' % FIRST)
+    source.guest('balloon report %d 8192' % (FIRST + 4096))
+    target = machine('target', incoming='defer', args=['-S'])
+    info, differing = move(source, target, free_page_hint_threshold=100)
+    free = info['free-pages']
+    require(differing == 0, '%d pages differ' % differing)
+    require(free['inflated'] >= 4096 and free['reported'] >= 8192, str(free))
+    target.qmp.command('cont')
+    target.guest('checkzero %d 12288' % FIRST)
+    target.guest('verify 0 %d 5' % FIRST)
+    target.guest('balloon deflate %d 4096' % FIRST)
+    target.guest('fill %d 4096 7' % FIRST)
+    target.guest('verify %d 4096 7' % FIRST)
+
+
+@case
+def balloon_follows_the_host():
+    source = boot('hint stats')
+    source.qmp.command('balloon', value=200 << 20)
+    text = source.guest('balloon config')
+    require('num_pages %d ' % ((56 << 20) >> 12) in text, text)
+    source.guest('balloon inflate %d %d' % (FIRST, (56 << 20) >> 12))
+    require(source.qmp.command('query-balloon')['actual'] == 200 << 20, str(source.qmp.command('query-balloon')))
+
+
+@slow_case
+def takeback_fifty_times():
+    for _ in range(50):
+        takeback_loses_nothing()
+        zeroing_and_taking_back_loses_nothing()
+
+
+ferry.main()
