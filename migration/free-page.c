@@ -18,6 +18,7 @@
 
 #define NS_PER_MS    1000000
 #define QUIET_NS     (100ll * NS_PER_MS) /* a guest that is at it sends its next hint within this */
+#define SILENT_NS    (500ll * NS_PER_MS) /* ... but its first may wait until the host's processors are free to run it */
 #define GROWTH_NS    (50ll * NS_PER_MS)  /* how often this process's size is looked at */
 #define FIRST_ID     2                   /* 0 and 1 are the protocol's stop and done */
 
@@ -354,7 +355,7 @@ bool free_page_tick(int64_t now)
     bool active = fp.state == REQUEST_ACTIVE;
     bool stopped = fp.state == REQUEST_STOPPED;
     bool late = active && now - fp.asked_at >= fp.timeout_ns;
-    bool quiet = now - fp.last_hint >= QUIET_NS;
+    bool quiet = now - fp.last_hint >= (fp.first_hint_ns < 0 ? SILENT_NS : QUIET_NS);
     bool within = now - fp.asked_at < fp.head_start_ns;
     bool look_at_growth = active && now - fp.growth_checked >= GROWTH_NS;
     fp.timed_out += late;

@@ -60,11 +60,14 @@ def cpu_seconds(vm):
 
 
 def is_quiet(vm):
-    """No thread spins: the guest sleeps but for a timer, so must we."""
-    before, start = cpu_seconds(vm), time.time()
-    time.sleep(0.5)
-    used = (cpu_seconds(vm) - before) / (time.time() - start)
-    require(used < 0.6 or ferry.SANITIZED, '%s uses %.2f of a processor at rest' % (vm.name, used))
+    """No thread spins: the guest sleeps but for a timer, so must we. (It may have something to finish first.)"""
+    for _ in range(6):
+        before, start = cpu_seconds(vm), time.time()
+        time.sleep(0.5)
+        used = (cpu_seconds(vm) - before) / (time.time() - start)
+        if used < 0.6:
+            return
+    require(ferry.SANITIZED, '%s uses %.2f of a processor at rest' % (vm.name, used))
 
 
 def skipped(path, reason='hinted'):
@@ -109,6 +112,10 @@ def go_on(source, target, seeds=(5, 6)):
     target.guest('verify %d 2000 %d' % (AFTER, seeds[1]))
     source.close()
     return counts
+
+
+def skip_zero_pages(vm):
+    vm.qmp.command('migrate-set-capabilities', capabilities=[{'capability': 'skip-zero-pages', 'state': True}])
 
 
 def hop(mode, features='hint', options='', objects=(), **kwargs):
@@ -210,9 +217,10 @@ def skip_zero_pages_with_zeroing():
     source = boot()
     start_serving(source, 'zeroing')
     target = machine('target', incoming='defer', args=['-S'])
-    source.qmp.command('migrate-set-capabilities', capabilities=[{'capability': 'skip-zero-pages', 'state': True}])
+    skip_zero_pages(source)
     info, _ = move(source, target)
-    require(info['free-pages']['hinted'] > COUNT * 9 // 10, str(info['free-pages']))
+    free = info['free-pages']
+    require(free['hinted'] + free['zero'] >= COUNT, str(free))
     go_on(source, target)
 
 
@@ -405,10 +413,11 @@ def inflated_and_reported_pages_stay_behind():
     source.guest('balloon inflate %d 4096' % FIRST)
     source.guest('balloon report %d 8192' % (FIRST + 4096))
     target = machine('target', incoming='defer', args=['-S'])
+    skip_zero_pages(source)
     info, differing = move(source, target, free_page_hint_threshold=100)
     free = info['free-pages']
     require(differing == 0, '%d pages differ' % differing)
-    require(free['inflated'] >= 4096 and free['reported'] >= 8192, str(free))
+    require(free["inflated"] >= 4096 and free["reported"] >= 8192, str(free))
     target.qmp.command('cont')
     target.guest('checkzero %d 12288' % FIRST)
     target.guest('verify 0 %d 5' % FIRST)

@@ -99,7 +99,7 @@ static bool setup_msix(struct virtio_device *dev)
 static bool setup_interrupts(struct virtio_device *dev)
 {
     unsigned cap = pci_capability(&dev->pci, PCI_CAP_MSIX, 0);
-    apic_setup();
+    apic_write(APIC_SPURIOUS, 0x1ff); /* on; its timer may be running */
     trap_set_handler(VECTOR_CONFIG, on_config);
     trap_set_handler(VECTOR_QUEUE, on_queue);
     trap_set_handler(VECTOR_INTX, on_intx);
