@@ -207,6 +207,14 @@ static bool undefined_flags(const struct spec *spec, const struct encoded *code,
     return true;
 }
 
+/* BT [base], base: the pointer as a bit index leads anywhere, perhaps to memory that only the host has. */
+static bool is_wild_bit_index(const struct encoded *code, const struct diff_state *state)
+{
+    const ZydisEncoderOperand *index = &code->request.operands[1];
+    return code->memory == &code->request.operands[0] && index->type == ZYDIS_OPERAND_TYPE_REGISTER &&
+           state->regs[ZydisRegisterGetId(index->reg.value)] + 0x1000 > 0x2000;
+}
+
 static bool check_one(const struct spec *spec, const char *form, unsigned size)
 {
     struct encoded code;
@@ -221,6 +229,9 @@ static bool check_one(const struct spec *spec, const char *form, unsigned size)
         spec->prepare(&state, size);
     }
     if (!aim(&code, &state) || !undefined_flags(spec, &code, &state, &ignore.flags)) {
+        return true;
+    }
+    if (spec->undefined == U_BIT && is_wild_bit_index(&code, &state)) {
         return true;
     }
     return diff_check(code.bytes, code.length, &state, &ignore, NULL);
