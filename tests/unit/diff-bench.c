@@ -118,11 +118,14 @@ void diff_memory_randomize(void)
 
 /* The host's side. */
 
-static sigjmp_buf host_exit;
 static struct diff_state *host_out;
 static volatile sig_atomic_t host_running;
 const void *diff_host_target; /* for the assembly below */
-void diff_host_enter(const struct diff_state *state) __attribute__((noreturn));
+uint64_t diff_host_stack;     /* our stack while the tested code has another */
+/* Loads the state and jumps; returns when a signal has ended the code: the handler goes to diff_host_resume. */
+void diff_host_enter(const struct diff_state *state);
+void diff_host_resume(void);
+#define HOST_CS64 0x33
 /* Of Linux's GDT: the 32-bit user code segment and the flat data segment. */
 #define HOST_CS32 0x23
 #define HOST_DS 0x2b
@@ -135,6 +138,8 @@ _Static_assert(offsetof(struct diff_state, regs) == 512 && offsetof(struct diff_
 __asm__(".text\n"
         ".globl diff_host_enter\n"
         "diff_host_enter:\n"
+        "    push %rbx\n push %rbp\n push %r12\n push %r13\n push %r14\n push %r15\n"
+        "    mov %rsp, diff_host_stack(%rip)\n"
         "    fxrstor64 (%rdi)\n"
         "    pushq 648(%rdi)\n"
         "    mov 512(%rdi), %rax\n"
@@ -155,6 +160,12 @@ __asm__(".text\n"
         "    mov 544(%rdi), %rsp\n"
         "    mov 568(%rdi), %rdi\n"
         "    jmp *diff_host_target(%rip)\n"
+        ".globl diff_host_resume\n"
+        "diff_host_resume:\n"
+        "    fninit\n"
+        "    movl $0x1f80, -4(%rsp)\n ldmxcsr -4(%rsp)\n"
+        "    pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n"
+        "    ret\n"
         ".globl diff_host_enter_32\n"
         "diff_host_enter_32:\n"
         "    ljmpl *diff_host_far(%rip)\n");
@@ -186,7 +197,10 @@ static void on_signal(int number, siginfo_t *info, void *opaque)
         host_out->exception = -1; /* it branched out of the code page: that is where we wanted it to go */
     }
     memcpy(host_out->fx, context->uc_mcontext.fpregs, 512);
-    siglongjmp(host_exit, 1);
+    gregs[REG_RIP] = (uintptr_t)diff_host_resume;
+    gregs[REG_RSP] = diff_host_stack;
+    gregs[REG_EFL] = 0x202;
+    gregs[REG_CSGSFS] = (gregs[REG_CSGSFS] & ~0xffffll) | HOST_CS64;
 }
 
 void diff_run_host(const uint8_t *bytes, unsigned length, const struct diff_state *in, struct diff_state *out)
@@ -207,9 +221,7 @@ void diff_run_host(const uint8_t *bytes, unsigned length, const struct diff_stat
     }
     syscall(SYS_arch_prctl, ARCH_SET_GS, in->gs_base);
     host_running = 1;
-    if (sigsetjmp(host_exit, 0) == 0) {
-        diff_host_enter(in);
-    }
+    diff_host_enter(in);
     host_running = 0;
     memset(entry, 0xcc, length);
 }
@@ -516,7 +528,8 @@ static void init_host(void)
 {
     static const int signals[] = { SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE };
     struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
-    stack_t stack = { .ss_size = 65536, .ss_sp = g_malloc(65536) };
+    static uint8_t signal_stack[65536];
+    stack_t stack = { .ss_size = sizeof(signal_stack), .ss_sp = signal_stack };
 
     void *code = mmap((void *)DIFF_CODE, 0x1000, PROT_READ | PROT_WRITE | PROT_EXEC,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
