@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * How many guest instructions a second the software CPU runs, on small loops that each lean on one thing. Not a test:
- * `ninja -C build tests/bench/bench-mips && build/tests/bench/bench-mips`.
+ * `ninja -C build tests/unit/bench-mips && build/tests/unit/bench-mips`.
  */
 #include <stdio.h>
 #include <time.h>
