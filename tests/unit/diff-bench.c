@@ -579,6 +579,7 @@ void diff_bench_init(void)
     init_host();
     memset(&diff_features, 0xff, sizeof(diff_features));
     diff_cpu = g_new0(struct x86_cpu, 1);
+    diff_cpu->model = x86_cpu_model_parse("qemu64", &diff_cpu->features, NULL); /* for CPUID */
     diff_cpu->features = diff_features;
     diff_cpu->a20_mask = UINT64_MAX;
     diff_cpu->cr0 = CR0_PE | CR0_PG | CR0_NE | CR0_MP | CR0_ET;

@@ -7,6 +7,7 @@
 
 #include "diff-bench.h"
 #include "target/i386/decode.h"
+#include "target/i386/flags.h"
 
 static enum x86_decode_result decode(uint32_t mode, unsigned offset, const char *hex, struct x86_insn *insn,
                                      unsigned *length)
@@ -318,6 +319,101 @@ static void test_rep_interrupted(void)
     diff_cpu->exit_request = 0;
 }
 
+/* Random bytes, behind prefixes and opcode maps that make them reach far into the tables. */
+static void random_code(uint8_t *bytes)
+{
+    static const uint8_t prefixes[] = { 0x66, 0xf2, 0xf3, 0xf0, 0x67, 0x64, 0x65, 0x2e, 0x48, 0x41, 0x4d };
+    unsigned n = 0;
+    for (unsigned i = 0; i < 16; i += 8) {
+        uint64_t word = diff_random_word();
+        memcpy(bytes + i, &word, 8);
+    }
+    while (n < 3 && diff_random_word() % 3 == 0) {
+        bytes[n++] = prefixes[diff_random_word() % G_N_ELEMENTS(prefixes)];
+    }
+    switch (diff_random_word() % 6) {
+    case 0:
+        bytes[n++] = 0x0f;
+        bytes[n++] = diff_random_word() % 2 ? 0x38 : 0x3a;
+        break;
+    case 1:
+    case 2:
+        bytes[n++] = 0x0f;
+        break;
+    case 3:
+        bytes[n++] = 0xd8 + diff_random_word() % 8;
+        break;
+    }
+}
+
+/* 16-bit protected mode, segments that are not flat. */
+static void set_16bit(void)
+{
+    for (unsigned i = 0; i < S_COUNT; i++) {
+        diff_cpu->segs[i].base = DIFF_DATA - 0x100;
+        diff_cpu->segs[i].limit = 0x3fff;
+        diff_cpu->segs[i].flags &= ~(SEG_B | SEG_L);
+    }
+    x86_cpu_update_mode(diff_cpu);
+}
+
+/* Registers that mostly point into the data, offset by the segments' base. */
+static void random_pointers(struct diff_state *state)
+{
+    for (unsigned i = 0; i < 16; i++) {
+        if (diff_random_word() % 4) {
+            state->regs[i] = diff_random_address(64) - diff_cpu->segs[S_DS].base;
+        }
+    }
+    state->regs[R_RCX] &= 0xffff; /* REP ends some time */
+}
+
+static unsigned execute_random(unsigned count)
+{
+    struct x86_cpu saved = *diff_cpu;
+    unsigned ran = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        struct x86_decode_context ctx = { .mode = saved.mode, .features = &diff_features };
+        struct diff_state in, out;
+        struct x86_insn insn;
+        uint8_t bytes[16];
+        unsigned length;
+
+        random_code(bytes);
+        enum x86_decode_result result = x86_decode(&ctx, bytes, 15, &insn, &length);
+        if (result != X86_DECODE_OK && result != X86_DECODE_LAST) {
+            continue;
+        }
+        *diff_cpu = saved;
+        diff_state_randomize(&in);
+        random_pointers(&in);
+        diff_run_ours(bytes, length, &in, &out);
+        g_assert_cmpint(out.exception, >=, -1);
+        g_assert_cmpint(out.exception, <=, EXCP_XM);
+        g_assert_cmpuint(diff_cpu->cc_op, <=, CC_OP_EFLAGS);
+        g_assert_cmpuint(diff_cpu->fpu.top, <, 8);
+        g_assert_cmpuint(diff_cpu->regs[R_ZERO], ==, 0);
+        g_assert_cmpuint(diff_cpu->cpl, ==, 3);
+        ran++;
+    }
+    *diff_cpu = saved;
+    return ran;
+}
+
+/* A hostile user program: whatever it executes ends in a next instruction or an exception, and the state stays sane. */
+static void test_random_execution(void)
+{
+    g_assert_cmpuint(execute_random(100000), >, 10000);
+    if (diff_set_32bit(true)) {
+        g_assert_cmpuint(execute_random(100000), >, 10000);
+    }
+    diff_set_32bit(false);
+    set_16bit();
+    g_assert_cmpuint(execute_random(100000), >, 10000);
+    diff_set_32bit(false);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -333,5 +429,6 @@ int main(int argc, char **argv)
     g_test_add_func("/decode/segments", test_segments);
     g_test_add_func("/decode/commitment", test_commitment);
     g_test_add_func("/decode/rep-interrupted", test_rep_interrupted);
+    g_test_add_func("/decode/random-execution", test_random_execution);
     return g_test_run();
 }
