@@ -46,10 +46,56 @@ static void honour(struct tcg_cpu *t)
     }
 }
 
+/*
+ * One vCPU alone in the guest: for a locked operation that no host atomic can do (it crosses a page, or a register of a
+ * device). It lasts to the end of the block, so that handlers need not end it, not even by a fault. The holder keeps
+ * exclusive_lock, outermost of all but the big lock, and takes no decode_lock meanwhile: blocks are looked up behind a
+ * boundary, which ends it.
+ */
+static GMutex exclusive_lock;
+static struct tcg_cpu *exclusive_holder; /* atomic; written under exclusive_lock */
+
 void tcg_guest_enter(struct tcg_cpu *t)
 {
-    __atomic_store_n(&t->in_guest, 1, __ATOMIC_SEQ_CST);
+    for (;;) {
+        __atomic_store_n(&t->in_guest, 1, __ATOMIC_SEQ_CST);
+        struct tcg_cpu *holder = __atomic_load_n(&exclusive_holder, __ATOMIC_SEQ_CST);
+        if (!holder || holder == t) {
+            break;
+        }
+        tcg_guest_leave(t);
+        g_mutex_lock(&exclusive_lock); /* until it has ended */
+        g_mutex_unlock(&exclusive_lock);
+    }
     honour(t);
+}
+
+static bool is_out(struct tcg_cpu *t, uint64_t unused)
+{
+    return !__atomic_load_n(&t->in_guest, __ATOMIC_SEQ_CST);
+}
+
+void mem_exclusive(struct x86_cpu *cpu)
+{
+    struct tcg_cpu *t = cpu->tcg;
+
+    if (vcpu_count == 1 || __atomic_load_n(&exclusive_holder, __ATOMIC_RELAXED) == t) {
+        return;
+    }
+    tcg_guest_leave(t);
+    g_mutex_lock(&exclusive_lock);
+    __atomic_store_n(&exclusive_holder, t, __ATOMIC_SEQ_CST);
+    tcg_kick_boundaries(); /* this one's own, too: its next boundary ends it */
+    tcg_wait_vcpus(is_out, 0);
+    tcg_guest_enter(t);
+}
+
+void tcg_exclusive_end(struct tcg_cpu *t)
+{
+    if (__atomic_load_n(&exclusive_holder, __ATOMIC_RELAXED) == t) {
+        __atomic_store_n(&exclusive_holder, NULL, __ATOMIC_SEQ_CST);
+        g_mutex_unlock(&exclusive_lock);
+    }
 }
 
 void tcg_guest_leave(struct tcg_cpu *t)
@@ -61,6 +107,11 @@ void tcg_guest_leave(struct tcg_cpu *t)
 void tcg_guest_boundary(struct tcg_cpu *t)
 {
     __atomic_and_fetch(&t->cpu->exit_request, ~EXIT_BOUNDARY, __ATOMIC_SEQ_CST);
+    tcg_exclusive_end(t);
+    if (__atomic_load_n(&exclusive_holder, __ATOMIC_SEQ_CST)) {
+        tcg_guest_leave(t);
+        tcg_guest_enter(t);
+    }
     honour(t);
     block_epoch_honour(t);
     wake_sleepers();

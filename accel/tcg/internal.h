@@ -7,7 +7,7 @@
  * the meantime when it enters again, before it touches RAM. So whoever needs all vCPUs to have seen a change waits
  * only for those that are in, and these reach the end of their block without waiting for anybody.
  *
- * Locks, outermost first: the big lock; decode_lock (block.c: one decoder at a time; taken out of the guest, held in
+ * Locks, outermost first: the big lock; exclusive_lock (guest.c: one vCPU alone in the guest); decode_lock (block.c: one decoder at a time; taken out of the guest, held in
  * it); pages_lock (block.c: page lists and hash chains; innermost, never held across anything that waits);
  * guest_lock (guest.c: sleepers that wait for vCPUs).
  */
@@ -87,6 +87,7 @@ struct tcg_cpu {
 extern uint64_t arm_generation; /* atomic */
 void tcg_guest_enter(struct tcg_cpu *t);
 void tcg_guest_leave(struct tcg_cpu *t);
+void tcg_exclusive_end(struct tcg_cpu *t); /* of mem_exclusive(), if this vCPU holds it */
 /* Between blocks, in the guest: does what was asked (EXIT_BOUNDARY). */
 void tcg_guest_boundary(struct tcg_cpu *t);
 /* Asks every vCPU to pass tcg_guest_boundary(); does not wait. */

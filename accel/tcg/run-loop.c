@@ -255,6 +255,7 @@ void tcg_cpu_run(struct x86_cpu *cpu)
         run_blocks(cpu);
     }
     cpu->fault_jump_valid = false;
+    tcg_exclusive_end(t);
     tcg_guest_leave(t);
     __atomic_store_n(&t->in_run, 0, __ATOMIC_SEQ_CST);
     tcg_guest_leave(t); /* wakes who waits for in_run */

@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * XCHG XADD CMPXCHG CMPXCHG8B CMPXCHG16B. XCHG with memory is always locked. Locked operations are the host's atomics on
- * guest RAM; on MMIO and across a page boundary they are a load and a store, since no host atomic reaches both.
+ * guest RAM; on MMIO and across a page boundary they are a load and a store while no other vCPU runs (mem_exclusive()).
  */
 #include "target/i386/ops.h"
+
+void *lock_host_slow(struct x86_cpu *cpu, uint64_t va, unsigned size)
+{
+    void *host = mem_host(cpu, va, 1u << size, true, cpu->mmu_index);
+    if (!host) {
+        mem_exclusive(cpu);
+    }
+    return host;
+}
 
 ALWAYS_INLINE void xchg_reg_body(struct x86_cpu *cpu, const struct x86_insn *insn, unsigned size)
 {
@@ -122,7 +131,7 @@ static void cmpxchg16b(struct x86_cpu *cpu, const struct x86_insn *insn)
         x86_raise_error(cpu, EXCP_GP, 0);
     }
     uint64_t low = cpu->regs[R_RAX], high = cpu->regs[R_RDX];
-    void *host = mem_host(cpu, va, 16, true, cpu->mmu_index);
+    void *host = lock_host_slow(cpu, va, 4);
     bool equal;
     if (host) {
         __asm__ volatile("lock cmpxchg16b %1"

@@ -111,7 +111,8 @@ ALWAYS_INLINE bool form_is_memory(enum operand_form form)
     return form == FORM_MEM || form == FORM_BASE;
 }
 
-/* The host address of a LOCKed operand, or NULL (MMIO, page crossing): then it is load and store, not atomic. */
+/* The host address of a LOCKed operand, or NULL (MMIO, page crossing): then a load and a store do, as no other vCPU runs. */
+void *lock_host_slow(struct x86_cpu *cpu, uint64_t va, unsigned size);
 ALWAYS_INLINE void *lock_host(struct x86_cpu *cpu, uint64_t va, unsigned size)
 {
     const struct tlb_entry *entry = tlb_entry(cpu, cpu->mmu_index, va);
@@ -119,7 +120,7 @@ ALWAYS_INLINE void *lock_host(struct x86_cpu *cpu, uint64_t va, unsigned size)
     if (__builtin_expect((last & ~0xfffull) == entry->write && entry->read == entry->write, 1)) {
         return (void *)(uintptr_t)(va + entry->addend);
     }
-    return mem_host(cpu, va, 1u << size, true, cpu->mmu_index);
+    return lock_host_slow(cpu, va, size);
 }
 
 /* Compare and swap; *expected is what was found. */

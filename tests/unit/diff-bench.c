@@ -357,6 +357,11 @@ void mem_store16_slow(struct x86_cpu *cpu, uint64_t va, const union x86_xmm *val
     memcpy(shadow + (va - DIFF_DATA), value, 16);
 }
 
+void mem_exclusive(struct x86_cpu *cpu)
+{
+    /* The bench has one vCPU. */
+}
+
 void *mem_host(struct x86_cpu *cpu, uint64_t va, unsigned size, bool write, unsigned mmu)
 {
     check_access(cpu, va, size, write);

@@ -50,6 +50,12 @@ void mem_store16_slow(struct x86_cpu *cpu, uint64_t va, const union x86_xmm *val
  */
 void *mem_host(struct x86_cpu *cpu, uint64_t va, unsigned size, bool write, unsigned mmu);
 
+/*
+ * No other vCPU runs guest code from here to the end of the block: for a locked operation where mem_host() gives NULL. What
+ * was read before it may have changed.
+ */
+void mem_exclusive(struct x86_cpu *cpu);
+
 /* Raises what a store (load) of [va, va + size) would raise, and stores nothing. */
 void mem_probe(struct x86_cpu *cpu, uint64_t va, unsigned size, bool write, unsigned mmu);
 
