@@ -46,6 +46,7 @@ static struct {
 bool block_cache_init(uint64_t bytes, GError **error)
 {
     arena.half = bytes / 2 & TLB_PAGE_MASK;
+    arena.used = BLOCK_START;
     arena.base = mmap(NULL, 2 * arena.half, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (arena.base == MAP_FAILED) {
         return error_setf_errno(error, errno, "tcg: cannot reserve %" G_GUINT64_FORMAT " bytes for decoded blocks", bytes);
@@ -248,7 +249,7 @@ static void flush_locked(void)
     g_hash_table_remove_all(code_pages);
     g_mutex_unlock(&pages_lock);
     arena.current ^= 1;
-    arena.used = 0;
+    arena.used = BLOCK_START;
     __atomic_add_fetch(&block_epoch, 1, __ATOMIC_SEQ_CST);
     tcg_kick_boundaries();
 }
@@ -434,7 +435,7 @@ static bool insert(struct tcg_block *block, struct source *sources, unsigned pag
         struct tcg_block **head = &hash_table[hash_of(block->gpa, block->mode)];
         block->hash_next = *head;
         __atomic_store_n(head, block, __ATOMIC_RELEASE);
-        arena.used += sizeof(*block) + (block->count + 1) * sizeof(struct x86_insn);
+        arena.used += (sizeof(*block) + (block->count + 1) * sizeof(struct x86_insn) + 63) & ~63ull;
     }
     g_mutex_unlock(&pages_lock);
     return ok;

@@ -40,17 +40,20 @@ struct code_page;
 
 /* A run of decoded instructions; never changes but for `mode`, `link` and, once dropped, the handlers. */
 struct tcg_block {
-    uint32_t mode;            /* X86_MODE_* it was decoded under, or BLOCK_DROPPED; atomic */
-    uint16_t count;           /* instructions */
-    uint16_t bytes;
     uint64_t gpa;             /* of the first byte */
     uint64_t gpa2;            /* page of the last byte if that is another one, else NO_GPA */
-    struct tcg_block *link[2]; /* direct successors on the same page; atomic, checked against cpu->mode when followed */
     struct tcg_block *hash_next;
     struct tcg_block *page_next[2];
     struct code_page *pages[2];
+    /* From here to the first instruction: one cache line (block.c places blocks so), all that running looks at. */
+    uint32_t mode;            /* X86_MODE_* it was decoded under, or BLOCK_DROPPED; atomic */
+    uint16_t count;           /* instructions */
+    uint16_t bytes;
+    struct tcg_block *link[2]; /* direct successors on the same page; atomic, checked against cpu->mode when followed */
     struct x86_insn insns[];  /* count, and one more that leaves the block */
 };
+_Static_assert(offsetof(struct tcg_block, mode) == 56 && offsetof(struct tcg_block, insns) == 80, "see BLOCK_START");
+#define BLOCK_START 8 /* mod 64: where blocks begin */
 #define BLOCK_DROPPED 0xffffffffu
 #define NO_GPA UINT64_MAX
 
