@@ -62,6 +62,16 @@ bool block_cache_init(uint64_t bytes, GError **error)
 void jump_cache_clear(struct tcg_cpu *t)
 {
     memset(t->jump, 0, sizeof(t->jump));
+    t->jump_upper_local = false;
+}
+
+void jump_cache_clear_local(struct tcg_cpu *t)
+{
+    if (t->jump_upper_local) {
+        jump_cache_clear(t);
+    } else {
+        memset(t->jump, 0, JUMP_HALF * sizeof(t->jump[0]));
+    }
 }
 
 /* Blocks that begin on the page, or on the one before and cross into it. */
@@ -555,14 +565,20 @@ static struct tcg_block *decode(struct x86_cpu *cpu, uint64_t pc, uint64_t gpa, 
 
 struct tcg_block *block_find(struct x86_cpu *cpu, uint64_t pc, uint32_t mode)
 {
+    struct tcg_cpu *t = cpu->tcg;
     const struct tlb_page *page;
     struct tcg_block *block = NULL;
     uint64_t gpa;
 
     if (tlb_code(cpu, pc, &page, &gpa)) {
+        t->jump_upper_local |= pc >> 63 && !page->global;
         block = hash_find(cpu, pc, gpa, mode);
         if (!block) {
             block = decode(cpu, pc, gpa, mode);
+        }
+        if (block->gpa2 != NO_GPA && pc >> 63) {
+            tlb_code(cpu, (pc + GUEST_PAGE_SIZE) & TLB_PAGE_MASK, &page, &gpa);
+            t->jump_upper_local |= !page->global;
         }
     } else {
         block = decode_uncached(cpu, pc, gpa, mode);

@@ -57,8 +57,8 @@ _Static_assert(offsetof(struct tcg_block, mode) == 56 && offsetof(struct tcg_blo
 #define BLOCK_DROPPED 0xffffffffu
 #define NO_GPA UINT64_MAX
 
-#define JUMP_BITS 12
-#define JUMP_SIZE (1u << JUMP_BITS)
+/* Two halves by the address's top bit: a flush that spares global pages spares the kernel's half. */
+#define JUMP_HALF 4096u
 struct jump_entry {
     uint64_t pc; /* linear */
     struct tcg_block *block;
@@ -68,7 +68,8 @@ struct tcg_cpu {
     struct tcg_tlb tlb; /* first: mem.h counts on it */
     struct tlb_page pages[MMU_INDEXES][TLB_SIZE];
     bool tlb_used[MMU_INDEXES]; /* anything filled since the last whole flush */
-    struct jump_entry jump[JUMP_SIZE];
+    struct jump_entry jump[2 * JUMP_HALF];
+    bool jump_upper_local; /* the upper half has entries of pages that are not global */
     struct x86_cpu *cpu;
     struct tcg_block *block;    /* runs now, or NULL between blocks */
     uint64_t block_pc;          /* its linear address */
@@ -117,6 +118,7 @@ struct tcg_block *block_find(struct x86_cpu *cpu, uint64_t pc, uint32_t mode);
 void block_epoch_honour(struct tcg_cpu *t);
 void block_flush_all(void);
 void jump_cache_clear(struct tcg_cpu *t);
+void jump_cache_clear_local(struct tcg_cpu *t); /* all but global pages' */
 void jump_cache_clear_page(struct tcg_cpu *t, uint64_t va);
 /* A vCPU stores to a page that may hold code: stores `value` after dropping what it overlaps. */
 void block_store(struct ram_block *block, uint64_t page, uint64_t offset, void *host, const void *value, unsigned size);
@@ -125,7 +127,7 @@ void block_page_written(struct ram_block *block, uint64_t page);
 
 static inline unsigned jump_index(uint64_t pc)
 {
-    return ((pc >> 12 ^ pc >> 18) & 63) << 6 | ((pc ^ pc >> 6) & 63);
+    return (pc >> 63) * JUMP_HALF | ((pc >> 12 ^ pc >> 18) & 63) << 6 | ((pc ^ pc >> 6) & 63);
 }
 
 /* run-loop.c */

@@ -71,7 +71,11 @@ void tlb_flush(struct x86_cpu *cpu, bool global_too)
             flush_index_keep_global(t, mmu);
         }
     }
-    jump_cache_clear(t);
+    if (global_too) {
+        jump_cache_clear(t);
+    } else {
+        jump_cache_clear_local(t);
+    }
 }
 
 void tlb_flush_page(struct x86_cpu *cpu, uint64_t va)
