@@ -66,26 +66,39 @@ def over_tcp():
     moves(lambda target: 'tcp:127.0.0.1:%d' % port)
 
 
-@case
-def over_a_file():
+def moves_through_a_file(write_uri, read_uri):
     source = boot()
     source.guest('fill 0 3000 3')
     path = source.dir + '/state'
-    source.qmp.command('migrate', uri='file:' + path)
+    source.qmp.command('migrate', uri=write_uri + path)
     wait_migration(source)
-    target = Vm(name='target', incoming='file:' + path)
+    target = Vm(name='target', incoming=read_uri + path)
     wait_status(target, 'running')
     target.guest('verify 0 3000 3')
 
 
 @case
+def over_a_file():
+    moves_through_a_file('file:', 'file:')
+
+
+@case
 def over_exec():
+    moves_through_a_file('exec:cat > ', 'exec:cat ')
+
+
+@case
+def over_a_passed_descriptor():
+    """fd:NAME at the source (getfd, SCM_RIGHTS), a unix socket at the target."""
     source = boot()
     source.guest('fill 0 3000 3')
-    path = source.dir + '/state'
-    source.qmp.command('migrate', uri='exec:cat > ' + path)
-    wait_migration(source)
-    target = Vm(name='target', incoming='exec:cat ' + path)
+    target = Vm(name='target', incoming='defer')
+    target.qmp.command('migrate-incoming', uri='unix:%s/mig' % target.dir)
+    with socket.socket(socket.AF_UNIX) as channel:
+        channel.connect(target.dir + '/mig')
+        socket.send_fds(source.qmp.sock, [b'{"execute": "getfd", "arguments": {"fdname": "mig"}}\n'], [channel.fileno()])
+        require('return' in source.qmp.message(), 'getfd was refused')
+    migrate(source, target, uri='fd:mig')
     wait_status(target, 'running')
     target.guest('verify 0 3000 3')
 
