@@ -72,6 +72,7 @@ struct channel *channel_new_fd(int fd, GError **error)
 
     if (fstat(fd, &st) < 0) {
         error_setf_errno(error, errno, "descriptor %d cannot be used", fd);
+        close(fd);
         return NULL;
     }
     channel = g_new0(struct channel, 1);

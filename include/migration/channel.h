@@ -35,7 +35,7 @@ void channel_listener_free(struct channel_listener *listener);
 /* "tcp:127.0.0.1:4444": where a listener on port 0 really is, for query-migrate; NULL for what has no address. */
 char *channel_listener_address(const struct channel_listener *listener);
 
-/* Over a descriptor that is open already; takes it over. */
+/* Over a descriptor that is open already; takes it over, on errors too. */
 struct channel *channel_new_fd(int fd, GError **error);
 
 /* All of it, in order, or false. `iov` is used up. */
