@@ -253,8 +253,9 @@ static void close_request(enum request_state state)
         fp.state = state;
         trace_free_page_close(state_names[state]);
     }
+    bool asked = fp.helper != NULL;
     g_mutex_unlock(&fp.lock);
-    if (map && fp.helper) { /* there was a request */
+    if (asked) {
         page_map_settle(map);
     }
 }
@@ -290,10 +291,10 @@ static void ask(struct page_map *map)
     fp.asked_at = fp.last_hint = fp.growth_checked = migration_now();
     fp.resident_at_start = resident_bytes();
     fp.helper_ends = false;
+    fp.helper = g_thread_new("free pages", helper_thread, map);
     g_mutex_unlock(&fp.lock);
     page_epoch_free(map, epoch);
     trace_free_page_ask(id, map->populated_pages, map->total_pages);
-    fp.helper = g_thread_new("free pages", helper_thread, map);
 
     big_lock();
     started = fp.provider && fp.provider->start(fp.provider, id, &error);
@@ -301,8 +302,10 @@ static void ask(struct page_map *map)
     big_unlock();
     if (!started) {
         close_request(REQUEST_REFUSED);
+        g_mutex_lock(&fp.lock);
         fp.requests--;
         fp.reason = g_strdup(error ? error->message : "the device is gone");
+        g_mutex_unlock(&fp.lock);
     }
 }
 
@@ -371,7 +374,7 @@ bool free_page_tick(int64_t now)
         return false;
     }
     /* Once the guest has said all, what is in doubt is looked at within moments: worth the wait, within the bound. */
-    return within && ((active && !quiet) || (stopped && __atomic_load_n(&fp.map->doubt_count, __ATOMIC_RELAXED)));
+    return within && ((active && !quiet) || (stopped && page_map_doubt_count(fp.map)));
 }
 
 void free_page_close(void)
@@ -386,10 +389,10 @@ void free_page_end(void)
     g_mutex_lock(&fp.lock);
     fp.helper_ends = true;
     g_cond_signal(&fp.work);
+    GThread *helper = g_steal_pointer(&fp.helper);
     g_mutex_unlock(&fp.lock);
-    if (fp.helper) {
-        g_thread_join(fp.helper);
-        fp.helper = NULL;
+    if (helper) {
+        g_thread_join(helper);
     }
     g_mutex_lock(&fp.lock);
     fp.map = NULL;

@@ -107,6 +107,7 @@ static void measure(struct outgoing *out, int64_t now)
     uint64_t bytes = stream_position(out->s), effective = effective_bytes(out);
     uint64_t pages = out->ram.normal + out->ram.duplicate;
     int64_t elapsed = now - out->window_start;
+    double mbps;
 
     STORE(transferred, bytes);
     if (elapsed < MEASURE_NS && (out->bytes_per_ns || elapsed < NS_PER_MS)) {
@@ -115,7 +116,8 @@ static void measure(struct outgoing *out, int64_t now)
     if (effective > out->window_effective) {
         out->bytes_per_ns = (double)(effective - out->window_effective) / elapsed;
     }
-    migration.mbps = (bytes - out->window_bytes) * 8e3 / elapsed;
+    mbps = (bytes - out->window_bytes) * 8e3 / elapsed;
+    __atomic_store(&migration.mbps, &mbps, __ATOMIC_RELAXED);
     STORE(pages_rate, (pages - out->window_pages) * 1000000000ull / elapsed);
     trace_migration_bandwidth(out->bytes_per_ns, bytes);
     out->window_start = now;
@@ -394,7 +396,7 @@ static void drop_map(struct outgoing *out)
     free_page_end();
     totals->normal = out->ram.normal;
     totals->duplicate = out->ram.duplicate;
-    totals->doubt_sent = migration.map->doubt_sent;
+    totals->doubt_sent = page_map_doubt_sent(migration.map);
     totals->dirty_pages = page_map_dirty_count(migration.map);
     totals->total_pages = migration.map->total_pages;
     totals->populated_pages = migration.map->populated_pages;

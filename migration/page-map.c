@@ -87,10 +87,24 @@ void page_map_unlock(struct page_map *map)
 
 uint64_t page_map_dirty_count(struct page_map *map)
 {
-    uint64_t count;
-
     page_map_lock(map);
-    count = map->dirty_count + map->doubt_count;
+    uint64_t count = map->dirty_count + map->doubt_count;
+    page_map_unlock(map);
+    return count;
+}
+
+uint64_t page_map_doubt_count(struct page_map *map)
+{
+    page_map_lock(map);
+    uint64_t count = map->doubt_count;
+    page_map_unlock(map);
+    return count;
+}
+
+uint64_t page_map_doubt_sent(struct page_map *map)
+{
+    page_map_lock(map);
+    uint64_t count = map->doubt_sent;
     page_map_unlock(map);
     return count;
 }

@@ -54,7 +54,7 @@ struct page_map {
     GCond looked;            /* `looking` fell to zero */
     unsigned looking;        /* batches of doubtful pages in hand */
     uint64_t dirty_count, doubt_count, total_pages, populated_pages;
-    uint64_t doubt_sent;     /* doubtful pages that turned out to be in use */
+    uint64_t doubt_sent;
     unsigned block_count;
     struct block_map *blocks;
 };
@@ -90,7 +90,11 @@ struct page_run {
 bool page_map_claim(struct block_map *bm, uint64_t from, uint64_t limit, struct page_run *run);
 void page_map_claim_done(struct block_map *bm, const struct page_run *run);
 
+/* Pages to be sent, those in doubt included. */
 uint64_t page_map_dirty_count(struct page_map *map);
+uint64_t page_map_doubt_count(struct page_map *map);
+/* Doubtful pages that turned out to be in use. */
+uint64_t page_map_doubt_sent(struct page_map *map);
 /* Pages that are skipped now for a reason. */
 void page_map_skipped(struct page_map *map, uint64_t counts[SKIP_REASONS]);
 /* One line per run of skipped pages: reason, block, offset and length in hex. */

@@ -16,7 +16,7 @@ static struct migration_totals totals_now(void)
         totals.dirty_pages = page_map_dirty_count(migration.map);
         totals.total_pages = migration.map->total_pages;
         totals.populated_pages = migration.map->populated_pages;
-        totals.doubt_sent = migration.map->doubt_sent;
+        totals.doubt_sent = page_map_doubt_sent(migration.map);
         page_map_skipped(migration.map, totals.skipped);
     }
     return totals;
@@ -26,7 +26,9 @@ static MigrationStats *ram_stats(const struct migration_totals *totals)
 {
     MigrationStats *ram = g_new0(MigrationStats, 1);
     uint64_t skipped = 0;
+    double mbps;
 
+    __atomic_load(&migration.mbps, &mbps, __ATOMIC_RELAXED);
     for (int reason = 0; reason < SKIP_REASONS; reason++) {
         skipped += totals->skipped[reason];
     }
@@ -39,7 +41,7 @@ static MigrationStats *ram_stats(const struct migration_totals *totals)
         .normal = totals->normal,
         .normal_bytes = totals->normal * GUEST_PAGE_SIZE,
         .dirty_pages_rate = LOAD(dirty_rate),
-        .mbps = migration.mbps,
+        .mbps = mbps,
         .dirty_sync_count = LOAD(passes),
         .page_size = GUEST_PAGE_SIZE,
         .pages_per_second = LOAD(pages_rate),
