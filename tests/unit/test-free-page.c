@@ -307,7 +307,14 @@ static void test_head_start(void)
     setup();
     begin();
     g_assert_true(tick(0));
-    g_assert_false(tick(200)); /* nothing came for 100 ms */
+    g_assert_true(tick(200));
+    g_assert_false(tick(600)); /* no sign of life for half a second */
+    finish();
+
+    setup();
+    begin();
+    hint(device.id, 0, 10);
+    g_assert_false(tick(200)); /* it was at it, and then nothing came for 100 ms */
     finish();
 
     setup();
