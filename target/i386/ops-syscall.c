@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS: AMD APM volume 3; SYSENTER in long mode as Intel has it. */
+/* SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS: AMD APM volume 3. SYSENTER and SYSEXIT are not for long mode: every model here is AMD's. */
 #include "target/i386/mmu.h"
 #include "target/i386/ops.h"
 #include "target/i386/segment.h"
@@ -67,37 +67,42 @@ static void op_sysret(struct x86_cpu *cpu, const struct x86_insn *insn)
     x86_leave_block(cpu, to64 ? rip : (uint32_t)rip, 2);
 }
 
-static void op_sysenter(struct x86_cpu *cpu, const struct x86_insn *insn)
+static uint16_t sysenter_selector(struct x86_cpu *cpu)
 {
     uint16_t selector = cpu->sysenter_cs & 0xfffc;
-    bool lng = is_long_mode(cpu);
 
+    if (is_long_mode(cpu)) {
+        x86_raise(cpu, EXCP_UD);
+    }
     if (!(cpu->cr0 & CR0_PE) || selector == 0) {
         x86_raise_error(cpu, EXCP_GP, 0);
     }
+    return selector;
+}
+
+static void op_sysenter(struct x86_cpu *cpu, const struct x86_insn *insn)
+{
+    uint16_t selector = sysenter_selector(cpu);
+
     cpu->eflags &= ~(EFLAGS_VM | EFLAGS_IF | EFLAGS_RF);
-    load_flat(cpu, selector, selector + 8, 0, lng);
-    cpu->regs[R_RSP] = lng ? cpu->sysenter_esp : (uint32_t)cpu->sysenter_esp;
+    load_flat(cpu, selector, selector + 8, 0, false);
+    cpu->regs[R_RSP] = (uint32_t)cpu->sysenter_esp;
     x86_cpu_update_mode(cpu);
-    x86_leave_block(cpu, lng ? cpu->sysenter_eip : (uint32_t)cpu->sysenter_eip, 2);
+    x86_leave_block(cpu, (uint32_t)cpu->sysenter_eip, 2);
 }
 
 static void op_sysexit(struct x86_cpu *cpu, const struct x86_insn *insn)
 {
-    uint16_t selector = cpu->sysenter_cs & 0xfffc;
-    bool to64 = is_long_mode(cpu) && insn->opsize == 3;
-    uint64_t rip = cpu->regs[R_RDX], rsp = cpu->regs[R_RCX];
+    uint16_t selector = sysenter_selector(cpu);
+    uint32_t rip = cpu->regs[R_RDX], rsp = cpu->regs[R_RCX];
 
-    if (!(cpu->cr0 & CR0_PE) || selector == 0 || cpu->cpl != 0) {
+    if (cpu->cpl != 0) {
         x86_raise_error(cpu, EXCP_GP, 0);
     }
-    if (to64 && (!x86_is_canonical(rip) || !x86_is_canonical(rsp))) {
-        x86_raise_error(cpu, EXCP_GP, 0);
-    }
-    load_flat(cpu, (selector + (to64 ? 32 : 16)) | 3, (selector + (to64 ? 40 : 24)) | 3, 3, to64);
-    cpu->regs[R_RSP] = to64 ? rsp : (uint32_t)rsp;
+    load_flat(cpu, (selector + 16) | 3, (selector + 24) | 3, 3, false);
+    cpu->regs[R_RSP] = rsp;
     x86_cpu_update_mode(cpu);
-    x86_leave_block(cpu, to64 ? rip : (uint32_t)rip, 2);
+    x86_leave_block(cpu, rip, 2);
 }
 
 static void op_swapgs(struct x86_cpu *cpu, const struct x86_insn *insn)
