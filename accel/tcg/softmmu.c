@@ -126,10 +126,16 @@ void tcg_refresh_views(struct tcg_cpu *t)
 
 /* --- misses --- */
 
-G_GNUC_NORETURN static void raise_not_canonical(struct x86_cpu *cpu, enum x86_access access)
+/*
+ * A stack fault if the address is the stack's: through SS, or near RSP (RBP for LEAVE) by an instruction that pushes or
+ * pops, which nothing else tells from one that has an operand in memory.
+ */
+G_GNUC_NORETURN static void raise_not_canonical(struct x86_cpu *cpu, uint64_t va, enum x86_access access)
 {
-    bool stack = access != X86_ACCESS_FETCH && cpu->tcg->block && cpu->insn->flags & X86_INSN_MEM &&
-                 cpu->insn->seg == S_SS;
+    bool operand = cpu->tcg->block && cpu->insn->flags & X86_INSN_MEM;
+    bool pushed = va - cpu->regs[R_RSP] + 16 < 32 || (!operand && va == cpu->regs[R_RBP]);
+    bool stack = access != X86_ACCESS_FETCH && ((operand && cpu->insn->seg == S_SS) || pushed);
+
     x86_raise_error(cpu, stack ? EXCP_SS : EXCP_GP, 0);
 }
 
@@ -195,7 +201,7 @@ static struct tlb_entry *lookup(struct x86_cpu *cpu, uint64_t va, enum x86_acces
         return e;
     }
     if (cpu->efer & EFER_LMA && !x86_is_canonical(va)) {
-        raise_not_canonical(cpu, access);
+        raise_not_canonical(cpu, va, access);
     }
     if (!x86_walk(cpu, cpu->tcg->memory, va, access, mmu, &walk, &error)) {
         x86_raise_page_fault(cpu, va, error);
