@@ -132,7 +132,7 @@ static bool run_ordering(int argc, char **argv)
 
 static uint8_t *code;
 static volatile uint32_t published, accepted[SMP_MAX];
-#define CODE_ROUNDS 2000
+#define CODE_ROUNDS 500
 
 /* Processor 0 writes new code; the others run it, in a loop all the time, and must get the new number once it is announced. */
 static bool change_code(unsigned cpu)
@@ -183,7 +183,7 @@ static void on_flush(struct trap_frame *frame)
 
 static uint64_t *shot_pte, shot_pages[2];
 static volatile uint64_t shot_round;
-#define SHOTS 300
+#define SHOTS 50
 
 /* Processor 0 remaps a page and shoots the others' TLBs down; they read it all the time. */
 static bool shoot(unsigned cpu)

@@ -153,8 +153,10 @@ static bool run_limits(int argc, char **argv)
     TOUCH(read_es, down, 0xfc, 13);
     TOUCH(read_es, down, 0x100, -1);
     TOUCH(push_ss, small, 0x100, -1);
+    idt_set_ist(12, 1); /* where it points is no stack for the fault */
     TOUCH(push_ss, small, 0x102, 12);
     TOUCH(push_ss, small, 0, 12);
+    idt_set_ist(12, 0);
     static const uint8_t null_es[] = { 0x31, 0xd2, 0x8e, 0xc2, 0x26, 0x8b, 0x00, 0xc3 }; /* xor edx, edx; … */
     TOUCH(null_es, small, 0, 13);
     TOUCH(read_cs, small, (uint32_t)base, -1);
