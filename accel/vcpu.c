@@ -199,7 +199,7 @@ struct x86_cpu *vcpu_new(const struct x86_cpu_model *model, const struct x86_fea
     struct x86_cpu *cpu = g_new0(struct x86_cpu, 1);
 
     cpu->index = vcpu_count;
-    cpu->apic_id = vcpu_count;
+    cpu->apic_id = x86_apic_id(vcpu_count);
     cpu->model = model;
     cpu->features = *features;
     cpu->thread_id = -1;

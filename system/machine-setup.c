@@ -52,20 +52,25 @@ static bool topology_parse(struct topology *t, const char *text, GError **error)
     return ok;
 }
 
-/* What was not given follows from what was: sockets before cores before threads, as QEMU 7.2 prefers. */
+/* What was not given follows from what was: cores before sockets before threads, as QEMU prefers since 6.2. */
 static void topology_complete(struct topology *t)
 {
-    uint64_t product = MAX(t->sockets, 1) * MAX(t->cores, 1) * MAX(t->threads, 1);
-    bool whole = t->sockets && t->cores && t->threads;
-    t->cpus = t->cpus ? t->cpus : t->max ? t->max : product;
-    t->max = t->max ? t->max : whole ? product : t->cpus;
-    t->threads = MAX(t->threads, 1);
-    if (!t->sockets) {
-        t->cores = MAX(t->cores, 1);
-        t->sockets = MAX(t->max / (t->cores * t->threads), 1);
-    } else if (!t->cores) {
-        t->cores = MAX(t->max / (t->sockets * t->threads), 1);
+    uint64_t given = t->max ? t->max : t->cpus;
+    if (given && !t->cores) {
+        t->sockets = MAX(t->sockets, 1);
+        t->threads = MAX(t->threads, 1);
+        t->cores = MAX(given / (t->sockets * t->threads), 1);
+    } else if (given && !t->sockets) {
+        t->threads = MAX(t->threads, 1);
+        t->sockets = MAX(given / (t->cores * t->threads), 1);
+    } else if (given && !t->threads) {
+        t->threads = MAX(given / (t->sockets * t->cores), 1);
     }
+    t->sockets = MAX(t->sockets, 1);
+    t->cores = MAX(t->cores, 1);
+    t->threads = MAX(t->threads, 1);
+    t->max = given ? given : t->sockets * t->cores * t->threads;
+    t->cpus = t->cpus ? t->cpus : t->max;
 }
 
 static bool setup_smp(struct machine *m, const char *text, GError **error)

@@ -6,8 +6,11 @@
  * A store that needs logging marks first and stores afterwards, with no way out of the guest in between (guest.c).
  * A store that crosses pages translates both before it stores to either, and stores to RAM before it calls a device.
  */
+#include <inttypes.h>
+
 #include "accel/tcg/internal.h"
 #include "target/i386/mmu.h"
+#include "util/log.h"
 #include "util/main-loop.h"
 
 static uint64_t linear_mask(const struct x86_cpu *cpu)
@@ -204,6 +207,8 @@ static struct tlb_entry *lookup(struct x86_cpu *cpu, uint64_t va, enum x86_acces
         raise_not_canonical(cpu, va, access);
     }
     if (!x86_walk(cpu, cpu->tcg->memory, va, access, mmu, &walk, &error)) {
+        log_printf(LOG_MMU, "CPU %d: page fault at %016" PRIx64 " error %02x cr3 %016" PRIx64 "\n", cpu->index, va, error,
+                   cpu->cr3);
         x86_raise_page_fault(cpu, va, error);
     }
     fill_entry(cpu, mmu, va, &walk);

@@ -78,6 +78,7 @@ static bool pc_create_memory(struct pc *pc, GError **error)
 
 static bool pc_create_cpus(struct pc *pc, GError **error)
 {
+    x86_topology = (struct x86_topology) { pc->machine->sockets, pc->machine->cores, pc->machine->threads };
     for (int i = 0; i < pc->machine->smp_cpus; i++) {
         struct x86_cpu *cpu = vcpu_new(pc->machine->cpu_model, &pc->machine->cpu_features, error);
         if (!cpu || !apic_create(cpu, error)) {

@@ -28,7 +28,8 @@ struct accel_ops {
     /* Accelerator's registers -> *cpu and back; the vCPU is stopped. NULL: *cpu is the truth. */
     bool (*get_state)(struct x86_cpu *cpu, GError **error);
     bool (*put_state)(struct x86_cpu *cpu, GError **error);
-    /* Whole-system changes: after reset or load, drop everything cached (blocks, TLBs). All vCPUs paused. */
+    /* Whole-system changes: after reset or load, drop everything cached (blocks, TLBs). All vCPUs paused; not on one's
+     * thread, which may be within a block. */
     void (*flush)(void);
     /*
      * Dirty log. start/stop: writers begin (cease) to mark DIRTY_CLIENT_MIGRATION; start returns when every later write

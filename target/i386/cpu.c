@@ -62,6 +62,12 @@ void x86_cpu_reset(struct x86_cpu *cpu, bool init)
 {
     uint32_t signature[4];
 
+    if (log_enabled(LOG_CPU_RESET)) {
+        GString *text = g_string_new(NULL);
+        x86_cpu_describe(cpu, text);
+        log_printf(LOG_CPU_RESET, "CPU %d: %s\n%s", cpu->index, init ? "INIT" : "reset", text->str);
+        g_string_free(text, TRUE);
+    }
     if (!init) {
         reset_power_up(cpu);
     }

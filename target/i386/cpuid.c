@@ -304,6 +304,14 @@ static unsigned package_threads(void)
     return x86_topology.cores * x86_topology.threads;
 }
 
+uint32_t x86_apic_id(unsigned index)
+{
+    unsigned thread = index % x86_topology.threads, core = index / x86_topology.threads % x86_topology.cores;
+    unsigned thread_bits = bits_for(x86_topology.threads), core_bits = bits_for(x86_topology.cores);
+
+    return (index / package_threads()) << (core_bits + thread_bits) | core << thread_bits | thread;
+}
+
 static void vendor(uint32_t out[4])
 {
     out[1] = 0x68747541; /* "AuthenticAMD" */

@@ -99,6 +99,12 @@ static void test_cpuid_topology(void)
     g_assert_cmpuint(out[3], ==, 3);
     x86_cpuid(&cpu, 0x80000008, 0, out);
     g_assert_cmphex(out[2], ==, 0x2003);
+    /* Three cores take two bits, so the second package's ids begin at 8. */
+    x86_topology = (struct x86_topology) { 2, 3, 2 };
+    g_assert_cmphex(x86_apic_id(1), ==, 1);
+    g_assert_cmphex(x86_apic_id(5), ==, 5);
+    g_assert_cmphex(x86_apic_id(6), ==, 8);
+    g_assert_cmphex(x86_apic_id(11), ==, 13);
     x86_topology = (struct x86_topology) { 1, 1, 1 };
 }
 

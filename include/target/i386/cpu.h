@@ -230,11 +230,13 @@ struct x86_cpu {
     uint64_t instructions;                /* executed so far (icount, statistics) */
 };
 
-/* -smp, as CPUID shows it; the machine sets it before it makes vCPUs. APIC ids are expected to be laid out by it. */
+/* -smp, as CPUID shows it; the machine sets it before it makes vCPUs. */
 struct x86_topology {
     unsigned sockets, cores, threads;
 };
 extern struct x86_topology x86_topology;
+/* Thread, core and package number of vCPU `index`, each in as many bits as its count needs. */
+uint32_t x86_apic_id(unsigned index);
 
 /* Registers and descriptor caches as after power-up or INIT (SDM 3A, 10.1.1). The APIC and the vCPU's thread are not touched. */
 void x86_cpu_reset(struct x86_cpu *cpu, bool init);
