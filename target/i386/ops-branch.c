@@ -59,6 +59,11 @@ FOR_EACH_CODE(STAMP_JCC)
 #define JCC_NAME(cc) jcc_##cc,
 static x86_handler *const jcc_handlers[16] = { FOR_EACH_CODE(JCC_NAME) };
 
+bool is_jcc_64(const struct x86_insn *insn)
+{
+    return insn->dst < G_N_ELEMENTS(jcc_handlers) && insn->handler == jcc_handlers[insn->dst];
+}
+
 static void jmp_64(struct x86_cpu *cpu, const struct x86_insn *insn)
 {
     x86_leave_block(cpu, cpu->regs[R_RIP] + insn->imm, 1);

@@ -96,12 +96,6 @@ ALWAYS_INLINE void alu_lock_body(struct x86_cpu *cpu, const struct x86_insn *ins
     X86_NEXT(cpu, insn);
 }
 
-/* Indexed by destination and source form. */
-struct alu_handlers {
-    x86_handler *plain[4][4][4];
-    x86_handler *lock[2][4];
-};
-
 #define ALU_FORMS(name, kind)                                        \
     STAMP_SIZES(name##_rr, alu_body, kind, FORM_REG, FORM_REG)       \
     STAMP_SIZES(name##_ri, alu_body, kind, FORM_REG, FORM_IMM)       \
@@ -135,9 +129,9 @@ ALU_GROUP(and, ALU_AND)
 ALU_GROUP(sub, ALU_SUB)
 ALU_GROUP(xor, ALU_XOR)
 ALU_FORMS(cmp, ALU_CMP)
-static const struct alu_handlers cmp_handlers = { ALU_PLAIN(cmp) };
+const struct alu_handlers cmp_handlers = { ALU_PLAIN(cmp) };
 ALU_FORMS(test, ALU_TEST)
-static const struct alu_handlers test_handlers = { ALU_PLAIN(test) };
+const struct alu_handlers test_handlers = { ALU_PLAIN(test) };
 
 static enum x86_decode_result translate_alu(const struct x86_decode_context *ctx, const struct x86_op *op,
                                             const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *operands,

@@ -249,6 +249,15 @@ static inline enum operand_form operand_form(const ZydisDecodedOperand *operand,
     X(prefix##L, 12) X(prefix##NL, 13) X(prefix##LE, 14) X(prefix##NLE, 15)
 #define FOR_EACH_CODE(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
 
+/* Handlers by destination form, source form and size. */
+struct alu_handlers {
+    x86_handler *plain[4][4][4];
+    x86_handler *lock[2][4];
+};
+extern const struct alu_handlers cmp_handlers, test_handlers;
+/* Whether it is a Jcc of 64-bit mode; its condition code is then in `dst`. */
+bool is_jcc_64(const struct x86_insn *insn);
+
 /* No operands: op->handlers is the handler. */
 x86_translate translate_plain;
 

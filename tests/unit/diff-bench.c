@@ -298,6 +298,7 @@ void diff_run_ours(const uint8_t *bytes, unsigned length, const struct diff_stat
             break;
         }
     }
+    x86_fuse(block, count);
     block[count] = (struct x86_insn) { .handler = stop, .offset = ctx.offset };
     *out = *in;
     load_ours(in);

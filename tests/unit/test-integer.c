@@ -557,6 +557,25 @@ static void test_lazy_flags(void)
     }
 }
 
+/* CMP and TEST with each Jcc behind them, which one handler may do. */
+static void test_fused(void)
+{
+    static const char *const firsts[] = {
+        "38c8", "6639c8", "39c8", "4839c8", "3c05", "6683f8fe", "3d00000080", "4883f8ff", "84c8", "6685c8", "85c8",
+        "4885c0", "a880", "66a90080", "a900000080", "48a9ff000000",
+        /* [rsp + 8] */
+        "384c2408", "663b442408", "39442408", "483b442408", "807c240880", "66837c240801", "837c2408ff", "48837c240800",
+        "f644240801", "66f74424080080", "f744240800000080", "48f744240801000000",
+    };
+    for (unsigned i = 0; i < G_N_ELEMENTS(firsts); i++) {
+        for (unsigned cc = 0; cc < 16; cc++) {
+            struct diff_ignore ignore = { .flags = i & 8 ? EFLAGS_AF : 0 };
+            g_autofree char *hex = g_strdup_printf("%s7%x10", firsts[i], cc);
+            diff_check_hex(hex, 60, &ignore);
+        }
+    }
+}
+
 /* Encodings that the table has no words for, and branches, whose targets are in or beyond the code page. */
 static void test_fixed(void)
 {
@@ -630,6 +649,7 @@ int main(int argc, char **argv)
     }
     g_test_add_func("/integer/conditions", test_conditions);
     g_test_add_func("/integer/lazy-flags", test_lazy_flags);
+    g_test_add_func("/integer/fused", test_fused);
     g_test_add_func("/integer/fixed", test_fixed);
     g_test_add_func("/integer/strings", test_strings);
     g_test_add_func("/integer/32bit", test_32bit);

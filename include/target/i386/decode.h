@@ -105,6 +105,12 @@ static inline bool x86_feature_on(const struct x86_features *features, unsigned 
     return features->words[word] >> bit & 1;
 }
 
+/*
+ * insns[count - 2] and [count - 1] may be a pair that one handler does (CMP or TEST and Jcc): then the first one's handler
+ * becomes that. Only the pair's first instruction can fault. For blocks that run as a whole.
+ */
+void x86_fuse(struct x86_insn *insns, unsigned count);
+
 /* One line of disassembly, "mov rax, rbx", for -d in_asm; caller's buffer. */
 void x86_disassemble(uint32_t mode, const uint8_t *bytes, unsigned available, uint64_t rip, char *text, size_t size);
 
