@@ -30,10 +30,11 @@
 
 /* What a TLB entry maps, beside the part that hits look at. */
 struct tlb_page {
-    uint64_t gpa;
+    uint64_t gpa, va;
     struct ram_block *block; /* NULL: not RAM */
     uint64_t page;           /* number within the block */
     bool global;
+    uint8_t bits;            /* log2 of the guest page's size: an entry maps 4 KiB of it */
 };
 
 struct code_page;
@@ -69,6 +70,7 @@ struct tcg_cpu {
     struct tlb_page pages[MMU_INDEXES][TLB_SIZE];
     bool tlb_used[MMU_INDEXES]; /* anything filled since the last whole flush */
     struct jump_entry jump[2 * JUMP_HALF];
+    bool large_used[2]; /* by the address's top bit: pieces of large pages were mapped since the last whole flush */
     bool jump_upper_local; /* the upper half has entries of pages that are not global */
     struct x86_cpu *cpu;
     struct tcg_block *block;    /* runs now, or NULL between blocks */

@@ -75,21 +75,45 @@ void tlb_flush(struct x86_cpu *cpu, bool global_too)
         }
     }
     if (global_too) {
+        t->large_used[0] = t->large_used[1] = false;
         jump_cache_clear(t);
     } else {
         jump_cache_clear_local(t);
     }
 }
 
+/*
+ * INVLPG takes away the whole page that maps the address, however large (SDM 3A 4.10.4.1), and Linux flushes a huge page
+ * by one. Any of its pieces may be here; and jump cache entries outlive the TLB's, so all of that half go.
+ */
+static void flush_large_page(struct tcg_cpu *t, uint64_t va)
+{
+    for (unsigned mmu = 0; mmu < MMU_INDEXES; mmu++) {
+        for (unsigned i = 0; t->tlb_used[mmu] && i < TLB_SIZE; i++) {
+            const struct tlb_page *page = &t->pages[mmu][i];
+            if (page->bits > 12 && (page->va ^ va) >> page->bits == 0) {
+                t->tlb.entries[mmu][i] = invalid_entry;
+            }
+        }
+    }
+    memset(t->jump + (va >> 63) * JUMP_HALF, 0, JUMP_HALF * sizeof(t->jump[0]));
+}
+
 void tlb_flush_page(struct x86_cpu *cpu, uint64_t va)
 {
-    if (!cpu->tcg) {
+    struct tcg_cpu *t = cpu->tcg;
+
+    if (!t) {
         return;
     }
     for (unsigned mmu = 0; mmu < MMU_INDEXES; mmu++) {
         *tlb_entry(cpu, mmu, va) = invalid_entry;
     }
-    jump_cache_clear_page(cpu->tcg, va);
+    if (t->large_used[va >> 63]) {
+        flush_large_page(t, va);
+    } else {
+        jump_cache_clear_page(t, va);
+    }
 }
 
 void tlb_drop_writes(struct tcg_cpu *t)
@@ -170,7 +194,8 @@ static void fill_entry(struct x86_cpu *cpu, unsigned mmu, uint64_t va, const str
     uint8_t *host = NULL;
     bool rom = false;
 
-    *page = (struct tlb_page) { .gpa = walk->gpa & TLB_PAGE_MASK, .global = walk->global };
+    *page = (struct tlb_page) { .gpa = walk->gpa & TLB_PAGE_MASK, .va = tag, .global = walk->global, .bits = walk->page_bits };
+    t->large_used[va >> 63] |= walk->page_bits > 12;
     if (map_ram(t, page->gpa, page, &host, &rom)) {
         write_flags = rom ? TLB_ROM : ram_block_page_logged(page->block, page->page) ? 0 : TLB_LOG;
     } else {

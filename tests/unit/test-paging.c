@@ -288,6 +288,30 @@ static void test_tlb_flushes(void)
     g_assert_cmpuint(cpu->regs[R_RBP], ==, 14);
 }
 
+/* INVLPG of one address takes the whole large page with it: data and code of other pieces. */
+GUEST_CODE(invlpg_large, "64",
+           "mov 0x601000, %ebp\n mov $0x602000, %edi\n call *%rdi\n mov %ebx, %esi\n movq $0xa00087, 0x12018\n invlpg 0x600123\n"
+           "mov 0x601000, %eax\n mov $0x602000, %edi\n call *%rdi\n" STOP);
+GUEST_CODE(return_one, "64", "mov $1, %ebx\n ret");
+GUEST_CODE(return_two, "64", "mov $2, %ebx\n ret");
+
+static void test_invlpg_large(void)
+{
+    struct x86_cpu *cpu = vcpus[0];
+
+    bench_reset();
+    bench_long_mode(cpu, BENCH_CODE, true);
+    GUEST_PUT(invlpg_large, BENCH_CODE);
+    GUEST_PUT(return_one, 0x602000);
+    GUEST_PUT(return_two, 0xa02000);
+    bench_st32(0x601000, 10);
+    bench_st32(0xa01000, 12);
+    g_assert_cmpuint(bench_run(), ==, 12);
+    g_assert_cmpuint(cpu->regs[R_RBP], ==, 10);
+    g_assert_cmpuint(cpu->regs[R_RSI], ==, 1);
+    g_assert_cmpuint(cpu->regs[R_RBX], ==, 2);
+}
+
 /* Non-canonical addresses: #GP, #SS through the stack. */
 GUEST_CODE(noncanonical, "64", "movabs $0x800000000000, %rcx\n mov (%rcx), %eax\n" STOP);
 GUEST_CODE(noncanonical_stack, "64", "movabs $0x800000000000, %rbp\n mov (%rbp), %eax\n" STOP);
@@ -316,6 +340,7 @@ int main(int argc, char **argv)
     g_test_add_func("/paging/pae", test_pae_paging);
     g_test_add_func("/paging/large", test_long_large_pages);
     g_test_add_func("/paging/tlb-flushes", test_tlb_flushes);
+    g_test_add_func("/paging/invlpg-large", test_invlpg_large);
     g_test_add_func("/paging/non-canonical", test_noncanonical);
     return g_test_run();
 }
