@@ -107,7 +107,7 @@ static inline void run_block(struct x86_cpu *cpu, struct tcg_block *block, uint6
     cpu->tcg->block_pc = pc;
     cpu->instructions += block->count;
     cpu->insn = block->insns;
-    cpu->insn->handler(cpu, cpu->insn);
+    X86_HANDLER(cpu->insn)(cpu, cpu->insn);
     if (__builtin_expect(exec_trace_on, 0)) {
         exec_trace_block(cpu, block, pc);
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The software CPU's run loop, blocks and memory: running, MMIO, code that changes, several vCPUs, the dirty log. */
+#include "memory/guest-copy.h"
 #include "tcg-bench.h"
 #include "util/main-loop.h"
 
@@ -205,7 +206,7 @@ static void test_dirty_log_loses_nothing(void)
     bench_long_mode(vcpus[0], BENCH_CODE, true);
     bench_go();
     g_assert_true(accel->dirty_log_start(NULL));
-    memcpy(copy, bench_mem + 0x200000, WRITER_PAGES * 4096);
+    guest_copy_from(copy, bench_mem + 0x200000, WRITER_PAGES * 4096);
     big_unlock();
     while (g_get_monotonic_time() < until) {
         bitmap_clear(taken, WRITER_FIRST, WRITER_PAGES);
@@ -213,13 +214,13 @@ static void test_dirty_log_loses_nothing(void)
         accel_dirty_arm();
         for (unsigned i = 0; i < WRITER_PAGES; i++) {
             if (bitmap_test(taken, WRITER_FIRST + i)) {
-                memcpy(copy + i * 4096, bench_mem + 0x200000 + i * 4096, 4096);
+                guest_copy_from(copy + i * 4096, bench_mem + 0x200000 + i * 4096, 4096);
             }
         }
         syncs++;
     }
     big_lock();
-    bench_mem[0x1f0000] = 1;
+    __atomic_store_n(&bench_mem[0x1f0000], 1, __ATOMIC_RELAXED);
     bench_wait();
     bitmap_clear(taken, WRITER_FIRST, WRITER_PAGES);
     accel_dirty_take(bench_ram, DIRTY_CLIENT_MIGRATION, WRITER_FIRST, WRITER_PAGES, taken);
@@ -259,10 +260,10 @@ static void test_arm_with_big_lock_held(void)
         accel_dirty_take(bench_ram, DIRTY_CLIENT_MIGRATION, 0x200, 1, taken);
         accel_dirty_arm();
         if (bitmap_test(taken, 0x200)) {
-            memcpy(copy, bench_mem + 0x200000, sizeof(copy));
+            guest_copy_from(copy, bench_mem + 0x200000, sizeof(copy));
         }
     }
-    bench_mem[0x1f0000] = 1;
+    __atomic_store_n(&bench_mem[0x1f0000], 1, __ATOMIC_RELAXED);
     bench_wait();
     bitmap_clear(taken, 0x200, 1);
     accel_dirty_take(bench_ram, DIRTY_CLIENT_MIGRATION, 0x200, 1, taken);

@@ -42,11 +42,13 @@ _Static_assert(sizeof(struct x86_insn) == 32, "two instructions a cache line");
 #define X86_INSN_SEG_BASE 0x40 /* the segment's base may be non-zero: add it (and in 16/32-bit modes check limits) */
 #define X86_INSN_WRITE 0x80    /* the memory operand is written (perhaps read as well) */
 
+/* Another vCPU may drop the block meanwhile, which overwrites its handlers (accel/tcg/block.c). */
+#define X86_HANDLER(insn) __atomic_load_n(&(insn)->handler, __ATOMIC_RELAXED)
 #define X86_NEXT(cpu, insn)                         \
     do {                                            \
         const struct x86_insn *next_ = (insn) + 1;  \
         (cpu)->insn = next_;                        \
-        return next_->handler((cpu), next_);        \
+        return X86_HANDLER(next_)((cpu), next_);    \
     } while (0)
 
 /* Ends the block: commits RIP. slot 0/1: the fall-through or the taken direct successor, which the run loop links; 2: indirect. */
