@@ -147,6 +147,66 @@ static bool run_debugged(struct x86_cpu *cpu, uint64_t pc, uint32_t mode)
     return true;
 }
 
+/* Remembers that `block`, at pc, is where this exit of `last` leads. Not across pages: another mapping may lead elsewhere. */
+static inline void link_blocks(struct x86_cpu *cpu, struct tcg_block *last, uint64_t last_pc, struct tcg_block *block,
+                               uint64_t pc)
+{
+    const struct tcg_block *scratch = cpu->tcg->scratch;
+
+    if (cpu->exit_slot < 2 && ((pc ^ last_pc) & TLB_PAGE_MASK) == 0 && block->gpa2 == NO_GPA && last->gpa2 == NO_GPA &&
+        block != scratch && last != scratch) {
+        __atomic_store_n(&last->link[cpu->exit_slot], block, __ATOMIC_RELEASE);
+    }
+}
+
+/* Modes that run_chain() may stay in: no limits, no single steps. */
+static inline bool mode_chains(uint32_t mode)
+{
+    return (mode & (X86_MODE_BITS | X86_MODE_TF | X86_MODE_SHADOW)) == X86_MODE_64;
+}
+
+/*
+ * From block to block for as long as nothing asks for attention and the next one is at hand, by link or jump cache: where
+ * nearly all time is spent. Returns the last one, and where it began.
+ */
+static struct tcg_block *run_chain(struct x86_cpu *cpu, struct tcg_block *block, uint64_t *last_pc)
+{
+    struct tcg_cpu *t = cpu->tcg;
+    struct tcg_block *next;
+    uint64_t pc;
+    uint32_t mode;
+
+    for (;; block = next) {
+        *last_pc = cpu->regs[R_RIP];
+        t->block = block;
+        cpu->instructions += block->count;
+        cpu->insn = block->insns;
+        cpu->insn->handler(cpu, cpu->insn);
+        if (events_pending(cpu) || __builtin_expect(cpu->instructions >= t->instruction_limit, 0)) {
+            break;
+        }
+        mode = cpu->mode;
+        next = cpu->exit_slot < 2 ? __atomic_load_n(&block->link[cpu->exit_slot], __ATOMIC_ACQUIRE) : NULL;
+        if (next && __atomic_load_n(&next->mode, __ATOMIC_RELAXED) == mode && mode_chains(mode)) {
+            continue;
+        }
+        pc = cpu->regs[R_RIP];
+        const struct jump_entry *jump = &t->jump[jump_index(pc)];
+        next = jump->block;
+        if (jump->pc != pc || !next || __atomic_load_n(&next->mode, __ATOMIC_RELAXED) != mode || !mode_chains(mode)) {
+            break;
+        }
+        link_blocks(cpu, block, *last_pc, next, pc);
+    }
+    t->block = NULL;
+    return block;
+}
+
+static bool watched(void)
+{
+    return debug_active || exec_trace_on || log_enabled(LOG_EXEC | LOG_CPU);
+}
+
 static void run_blocks(struct x86_cpu *cpu)
 {
     struct tcg_cpu *t = cpu->tcg;
@@ -170,17 +230,15 @@ static void run_blocks(struct x86_cpu *cpu)
         if (__builtin_expect(debug_active, 0) && run_debugged(cpu, pc, mode)) {
             return;
         }
-        block = last && cpu->exit_slot < 2 ? __atomic_load_n(&last->link[cpu->exit_slot], __ATOMIC_ACQUIRE) : NULL;
-        if (!block || __atomic_load_n(&block->mode, __ATOMIC_RELAXED) != mode) {
-            block = find(cpu, pc);
-            if (last && cpu->exit_slot < 2 && ((pc ^ last_pc) & TLB_PAGE_MASK) == 0 && block->gpa2 == NO_GPA &&
-                last->gpa2 == NO_GPA && block != t->scratch && last != t->scratch && (mode & X86_MODE_BITS)) {
-                __atomic_store_n(&last->link[cpu->exit_slot], block, __ATOMIC_RELEASE);
-            }
+        block = find(cpu, pc);
+        if (last && mode_chains(mode)) {
+            link_blocks(cpu, last, last_pc, block, pc);
         }
-        if (__builtin_expect((mode & X86_MODE_BITS) != X86_MODE_64, 0)) {
-            block = within_limit(cpu, block, pc);
+        if (mode_chains(mode) && !watched()) {
+            last = run_chain(cpu, block, &last_pc);
+            continue;
         }
+        block = within_limit(cpu, block, pc);
         if (log_enabled(LOG_EXEC | LOG_CPU)) {
             log_run(cpu, pc);
         }
