@@ -87,7 +87,7 @@ uint64_t page_map_hint(struct block_map *bm, uint64_t first, uint64_t count, boo
             drop &= bm->map->pristine ? ~bm->claimed[w] : 0;
         }
         drop = word_drop(bm, w, drop);
-        bm->skipped[SKIP_HINTED][w] |= drop;
+        word_skip(bm, w, SKIP_HINTED, drop);
         dropped += __builtin_popcountl(drop);
     }
     return dropped;
@@ -147,7 +147,7 @@ static void decide(const struct look_item *item)
 
     word_redirty(bm, item->word, keep);
     bm->map->doubt_sent += __builtin_popcountl(keep);
-    bm->skipped[SKIP_ZERO][item->word] |= item->bits & ~keep & ~bm->dirty[item->word];
+    word_skip(bm, item->word, SKIP_ZERO, item->bits & ~keep & ~bm->dirty[item->word]);
 }
 
 bool page_map_look(struct page_map *map)
@@ -220,7 +220,7 @@ void page_map_absent(struct block_map *bm, uint64_t first, uint64_t count, enum 
         word_redirty(bm, w, mask & bm->claimed[w]);
         bm->hole[w] |= mask & bm->dirty[w];
         if (bm->map->pristine) {
-            bm->skipped[reason][w] |= word_drop(bm, w, mask & ~bm->claimed[w]);
+            word_skip(bm, w, reason, word_drop(bm, w, mask & ~bm->claimed[w]));
         }
     }
     page_map_unlock(bm->map);

@@ -157,11 +157,9 @@ static void holes_found(struct block_map *bm, uint64_t w, unsigned long holes, p
     if (absent) {
         absent(bm->block, w, &reported, &inflated);
     }
-    if (holes & (reported | inflated)) { /* maps that nothing is written to cost no memory */
-        bm->skipped[SKIP_REPORTED][w] |= holes & reported;
-        bm->skipped[SKIP_INFLATED][w] |= holes & inflated;
-    }
-    bm->skipped[SKIP_HOLE][w] |= holes & ~(reported | inflated);
+    word_skip(bm, w, SKIP_REPORTED, holes & reported);
+    word_skip(bm, w, SKIP_INFLATED, holes & inflated);
+    word_skip(bm, w, SKIP_HOLE, holes & ~(reported | inflated));
 }
 
 /*
@@ -216,9 +214,7 @@ static void claim_word(struct block_map *bm, uint64_t w, unsigned long mask, str
     run->sent_before[i] = bm->claimed[w];
     run->hole[i] = bm->hole[w];
     bm->claimed[w] |= bits;
-    for (int reason = 0; reason < SKIP_REASONS; reason++) {
-        bm->skipped[reason][w] &= ~bits;
-    }
+    word_unskip(bm, w, bits);
 }
 
 bool page_map_claim(struct block_map *bm, uint64_t from, uint64_t limit, struct page_run *run)
@@ -248,7 +244,7 @@ void page_map_claim_done(struct block_map *bm, const struct page_run *run)
     for (unsigned i = 0; i < PAGE_RUN_WORDS; i++) {
         if (run->zero[i] | run->skip[i]) {
             bm->claimed[base + i] &= ~(run->zero[i] | run->skip[i]);
-            bm->skipped[SKIP_ZERO][base + i] |= run->skip[i] & ~bm->dirty[base + i];
+            word_skip(bm, base + i, SKIP_ZERO, run->skip[i] & ~bm->dirty[base + i]);
         }
     }
     page_map_unlock(bm->map);
@@ -258,18 +254,9 @@ void page_map_claim_done(struct block_map *bm, const struct page_run *run)
 
 void page_map_skipped(struct page_map *map, uint64_t counts[SKIP_REASONS])
 {
-    memset(counts, 0, SKIP_REASONS * sizeof(*counts));
-    for (unsigned i = 0; i < map->block_count; i++) {
-        struct block_map *bm = &map->blocks[i];
-
-        for (uint64_t first = 0; first < bm->pages; first += PAGE_MAP_SLICE) {
-            page_map_lock(map);
-            for (int reason = 0; reason < SKIP_REASONS; reason++) {
-                counts[reason] += bitmap_count(bm->skipped[reason], first, MIN(PAGE_MAP_SLICE, bm->pages - first));
-            }
-            page_map_unlock(map);
-        }
-    }
+    page_map_lock(map);
+    memcpy(counts, map->skipped, sizeof(map->skipped));
+    page_map_unlock(map);
 }
 
 static void write_reason(FILE *out, const struct block_map *bm, enum skip_reason reason)

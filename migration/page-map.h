@@ -55,6 +55,7 @@ struct page_map {
     unsigned looking;        /* batches of doubtful pages in hand */
     uint64_t dirty_count, doubt_count, total_pages, populated_pages;
     uint64_t doubt_sent;
+    uint64_t skipped[SKIP_REASONS]; /* bits set in the blocks' maps: asked for often, and there may be millions */
     unsigned block_count;
     struct block_map *blocks;
 };
@@ -155,6 +156,27 @@ static inline unsigned long word_drop(struct block_map *bm, uint64_t w, unsigned
     bm->dirty[w] &= ~bits;
     bm->map->dirty_count -= __builtin_popcountl(bits);
     return bits;
+}
+
+/* These pages are left out; they are no longer. Maps that nothing is written to cost no memory. */
+static inline void word_skip(struct block_map *bm, uint64_t w, enum skip_reason reason, unsigned long bits)
+{
+    if (bits) {
+        bm->map->skipped[reason] += __builtin_popcountl(bits & ~bm->skipped[reason][w]);
+        bm->skipped[reason][w] |= bits;
+    }
+}
+
+static inline void word_unskip(struct block_map *bm, uint64_t w, unsigned long bits)
+{
+    for (int reason = 0; reason < SKIP_REASONS; reason++) {
+        unsigned long gone = bm->skipped[reason][w] & bits;
+
+        if (gone) {
+            bm->map->skipped[reason] -= __builtin_popcountl(gone);
+            bm->skipped[reason][w] &= ~gone;
+        }
+    }
 }
 
 #endif
