@@ -142,10 +142,9 @@ static void obey_limit(struct outgoing *out, uint64_t sent)
 {
     int64_t wait = rate_limit_sent(&out->limit, sent, migration_now());
 
-    if (!out->limit.rate) {
-        return;
+    if (wait > 0) { /* what was counted is on its way while we sleep */
+        stream_flush(out->s);
     }
-    stream_flush(out->s);
     while (wait > 0 && !migration_cancelled() && !stream_error(out->s)) {
         migration_sleep(wait);
         follow_limit(out);
