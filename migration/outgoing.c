@@ -138,9 +138,9 @@ static void follow_limit(struct outgoing *out)
 }
 
 /* Waits for the limit's sake; a new limit or a cancel ends the wait. */
-static void obey_limit(struct outgoing *out, uint64_t sent)
+static void obey_limit(struct outgoing *out, uint64_t sent, int64_t now)
 {
-    int64_t wait = rate_limit_sent(&out->limit, sent, migration_now());
+    int64_t wait = rate_limit_sent(&out->limit, sent, now);
 
     if (wait > 0) { /* what was counted is on its way while we sleep */
         stream_flush(out->s);
@@ -152,13 +152,12 @@ static void obey_limit(struct outgoing *out, uint64_t sent)
     }
 }
 
-/* Free pages have deadlines of their own; and guest RAM may have to wait for them. */
-static void tick(struct outgoing *out)
+/* Limits change; free pages have deadlines of their own, and guest RAM may have to wait for them. */
+static void tick(struct outgoing *out, int64_t now)
 {
-    int64_t now = migration_now();
-
     if (now - out->last_tick >= TICK_NS) {
         out->last_tick = now;
+        follow_limit(out);
         if (!free_page_tick(now)) {
             if (out->ram.hold_guest_ram) {
                 trace_migration_head_start_over(page_map_dirty_count(out->ram.map));
@@ -173,6 +172,7 @@ static bool send_part(struct outgoing *out, bool limited)
 {
     uint64_t start = stream_position(out->s);
     bool more = true, any = false;
+    int64_t now;
 
     while (more && stream_position(out->s) - start < PART_BYTES && !stream_error(out->s) && !migration_cancelled()) {
         uint64_t before = stream_position(out->s);
@@ -182,12 +182,12 @@ static bool send_part(struct outgoing *out, bool limited)
             any = true;
         }
         more = ram_save_window(&out->ram);
+        now = migration_now(); /* a window may take less time than asking for it thrice */
         if (limited) {
-            obey_limit(out, stream_position(out->s) - before);
-            follow_limit(out);
-            tick(out);
+            obey_limit(out, stream_position(out->s) - before, now);
+            tick(out, now);
         }
-        measure(out, migration_now());
+        measure(out, now);
     }
     if (any) {
         ram_save_end_part(&out->ram);
@@ -210,7 +210,7 @@ static bool send_pass(struct outgoing *out, GError **error)
         }
         if (!more) { /* a head start: nothing else to send meanwhile */
             migration_sleep(IDLE_NS);
-            tick(out);
+            tick(out, migration_now());
         }
     }
 }
