@@ -5,6 +5,10 @@
  *
  * A guest can ask for a period of a few clocks. Since no guest may keep the main loop busy, transitions of a channel
  * with a shorter period than 20 µs are put off.
+ *
+ * On a busy host the timer may come late by several periods. The chip would have raised as many interrupts, and guests
+ * count them (Linux gives up if it sees fewer than four in 40 ms of its TSC); so they come one after the other, each
+ * with some time for the guest to take it, up to a bound of lateness beyond which they are lost.
  */
 #include <inttypes.h>
 
@@ -17,6 +21,8 @@
 
 #define MIN_COUNT 24 /* 20 µs */
 #define MIN_TRANSITION_NS (10 * NSEC_PER_USEC)
+#define CATCH_UP_NS (100 * NSEC_PER_MSEC)
+#define CATCH_UP_PACE_NS (100 * NSEC_PER_USEC)
 
 struct i8254_isa {
     struct device dev;
@@ -27,39 +33,54 @@ struct i8254_isa {
     struct memory_region region;
 };
 
+/* Arms for channel 0's next change of output, at `next` (-1: none) but not before `earliest`. */
+static void i8254_isa_arm(struct i8254_isa *pit, int64_t next, int64_t earliest)
+{
+    pit->chip.channels[0].next_transition_time = next;
+    if (next >= 0) {
+        timer_set(&pit->timer, MAX(next, earliest));
+    } else {
+        timer_cancel(&pit->timer);
+    }
+}
+
 /* Puts channel 0's output on the line, and arms for its next change. */
 static void i8254_isa_update_irq(struct i8254_isa *pit, int64_t now)
 {
     struct i8254_channel *ch = &pit->chip.channels[0];
-    int64_t next = i8254_next_transition(&pit->chip, 0, now);
 
     if (ch->irq_disabled) {
         timer_cancel(&pit->timer);
         return;
     }
     irq_set(pit->irq, i8254_output(&pit->chip, 0, now));
-    ch->next_transition_time = next;
-    if (next >= 0) {
-        timer_set(&pit->timer, ch->count < MIN_COUNT ? MAX(next, now + MIN_TRANSITION_NS) : next);
-    } else {
-        timer_cancel(&pit->timer);
-    }
+    i8254_isa_arm(pit, i8254_next_transition(&pit->chip, 0, now), ch->count < MIN_COUNT ? now + MIN_TRANSITION_NS : 0);
 }
 
+/* Shows the changes that are due, up to the first rise: that is an interrupt, and the guest should see it. */
 static void timer_expired(void *opaque)
 {
     struct i8254_isa *pit = opaque;
     struct i8254_channel *ch = &pit->chip.channels[0];
-    int64_t now = vm_clock_ns(VM_CLOCK_VIRTUAL);
+    int64_t now = vm_clock_ns(VM_CLOCK_VIRTUAL), at = ch->next_transition_time;
+    bool high = false;
 
-    /*
-     * A late timer may find the output where it was, a whole pulse later. The edge that was due must still come, so
-     * show the state right behind the transition first.
-     */
-    if (ch->next_transition_time >= 0 && ch->next_transition_time <= now) {
-        irq_set(pit->irq, i8254_output(&pit->chip, 0, ch->next_transition_time));
+    while (at >= 0 && at <= now && !high) {
+        high = i8254_output(&pit->chip, 0, at);
+        irq_set(pit->irq, high);
+        at = i8254_next_transition(&pit->chip, 0, at);
     }
-    i8254_isa_update_irq(pit, now);
+    if (at < 0 || ch->irq_disabled || ch->count < MIN_COUNT || now - at > CATCH_UP_NS) {
+        i8254_isa_update_irq(pit, now);
+    } else {
+        i8254_isa_arm(pit, at, now + (at <= now ? CATCH_UP_PACE_NS : 0));
+    }
+}
+
+/* Whether a write may change channel 0's output. (Others must not lose what it has to catch up.) */
+static bool write_concerns_irq(unsigned offset, uint8_t value)
+{
+    return offset == 0 || (offset == 3 && value < 0x40 && (value & 0x30));
 }
 
 static uint64_t i8254_isa_read(void *opaque, hwaddr offset, unsigned size)
@@ -76,7 +97,9 @@ static void i8254_isa_write(void *opaque, hwaddr offset, uint64_t value, unsigne
 
     trace_i8254_write((unsigned)offset, (unsigned)value, now);
     i8254_write(&pit->chip, (unsigned)offset, (uint8_t)value, now);
-    i8254_isa_update_irq(pit, now);
+    if (write_concerns_irq((unsigned)offset, (uint8_t)value)) {
+        i8254_isa_update_irq(pit, now);
+    }
 }
 
 static const struct memory_region_ops i8254_isa_ops = {

@@ -110,6 +110,12 @@ void bench_clock_step(int64_t ns)
     clock_ns = target;
 }
 
+void bench_clock_stall(int64_t ns)
+{
+    clock_ns += ns;
+    timers_run(VM_CLOCK_VIRTUAL);
+}
+
 uint8_t bench_in(uint16_t port)
 {
     uint8_t value;
