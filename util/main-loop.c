@@ -9,7 +9,8 @@
 
 /*
  * glib's mutexes are unfair: a vCPU that polls a device would take the lock again and again before a woken waiter
- * runs. So whoever waits for big_mutex holds the turnstile, and the next one to come waits there.
+ * runs. So whoever waits for big_mutex holds the turnstile, and the next one to come waits there. Order: turnstile,
+ * big_mutex; main-loop.h says what the latter guards.
  */
 static GMutex turnstile, big_mutex;
 static __thread bool big_held;
@@ -31,6 +32,17 @@ void big_lock(void)
     g_mutex_lock(&big_mutex);
     g_mutex_unlock(&turnstile);
     big_held = true;
+}
+
+bool big_trylock(void)
+{
+    g_assert(!big_held);
+    if (!g_mutex_trylock(&turnstile)) {
+        return false;
+    }
+    big_held = g_mutex_trylock(&big_mutex);
+    g_mutex_unlock(&turnstile);
+    return big_held;
 }
 
 void big_unlock(void)

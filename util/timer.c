@@ -9,10 +9,19 @@
 
 static pthread_mutex_t timer_lock = PTHREAD_MUTEX_INITIALIZER; /* guards lists and `expires`, `next`; innermost */
 static struct timer *timer_lists[VM_CLOCKS];
+static int64_t virtual_deadline = -1; /* the virtual list's first, or -1; atomic, written under timer_lock */
 
 void timer_init(struct timer *timer, enum vm_clock clock, void (*callback)(void *opaque), void *opaque)
 {
     *timer = (struct timer){ .clock = clock, .expires = -1, .callback = callback, .opaque = opaque };
+}
+
+/* After a change of the lists. timer_lock held. */
+static void publish_deadline(void)
+{
+    const struct timer *first = timer_lists[VM_CLOCK_VIRTUAL];
+
+    __atomic_store_n(&virtual_deadline, first ? first->expires : -1, __ATOMIC_RELAXED);
 }
 
 static void timer_unlink(struct timer *timer)
@@ -27,6 +36,7 @@ static void timer_unlink(struct timer *timer)
     *link = timer->next;
     timer->next = NULL;
     timer->expires = -1;
+    publish_deadline();
 }
 
 void timer_set(struct timer *timer, int64_t expires)
@@ -40,6 +50,7 @@ void timer_set(struct timer *timer, int64_t expires)
     }
     timer->next = *link;
     *link = timer;
+    publish_deadline();
     bool first = link == &timer_lists[timer->clock];
     pthread_mutex_unlock(&timer_lock);
 
@@ -71,6 +82,14 @@ int64_t timers_deadline(enum vm_clock clock)
     int64_t expires = timer_lists[clock] ? timer_lists[clock]->expires : -1;
     pthread_mutex_unlock(&timer_lock);
     return expires;
+}
+
+bool timers_virtual_due(void)
+{
+    int64_t deadline = __atomic_load_n(&virtual_deadline, __ATOMIC_RELAXED);
+
+    return deadline >= 0 && virtual_clock_is_running() && !virtual_clock_has_source() &&
+           vm_clock_ns(VM_CLOCK_VIRTUAL) >= deadline;
 }
 
 static unsigned timers_count_expired(enum vm_clock clock, int64_t now)

@@ -10,6 +10,7 @@
 
 #include "accel/tcg/internal.h"
 #include "target/i386/mmu.h"
+#include "util/clock.h"
 #include "util/log.h"
 #include "util/main-loop.h"
 
@@ -494,4 +495,17 @@ void x86_device_end(struct x86_cpu *cpu)
     if (cpu->tcg) {
         tcg_guest_enter(cpu->tcg);
     }
+}
+
+void x86_timers_run(struct x86_cpu *cpu)
+{
+    if (!cpu->tcg || !timers_virtual_due()) {
+        return;
+    }
+    tcg_guest_leave(cpu->tcg);
+    if (big_trylock()) {
+        timers_run(VM_CLOCK_VIRTUAL);
+        big_unlock();
+    }
+    tcg_guest_enter(cpu->tcg);
 }

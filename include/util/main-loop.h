@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 void big_lock(void);
+bool big_trylock(void); /* never waits; false also if somebody else is waiting for it */
 void big_unlock(void);
 bool big_locked(void); /* by this thread */
 /* A condition that goes with the big lock. */

@@ -267,6 +267,7 @@ static void check_tsd(struct x86_cpu *cpu)
 static void op_rdtsc(struct x86_cpu *cpu, const struct x86_insn *insn)
 {
     check_tsd(cpu);
+    x86_timers_run(cpu);
     set_edx_eax(cpu, virtual_ticks() + cpu->tsc_offset);
     X86_NEXT(cpu, insn);
 }
@@ -274,6 +275,7 @@ static void op_rdtsc(struct x86_cpu *cpu, const struct x86_insn *insn)
 static void op_rdtscp(struct x86_cpu *cpu, const struct x86_insn *insn)
 {
     check_tsd(cpu);
+    x86_timers_run(cpu);
     set_edx_eax(cpu, virtual_ticks() + cpu->tsc_offset);
     cpu->regs[R_RCX] = (uint32_t)cpu->tsc_aux;
     X86_NEXT(cpu, insn);

@@ -125,6 +125,12 @@ void x86_port_out(struct x86_cpu *cpu, uint16_t port, uint32_t value, unsigned s
  */
 void x86_device_begin(struct x86_cpu *cpu);
 void x86_device_end(struct x86_cpu *cpu);
+/*
+ * Before the guest is told the time: runs the virtual timers that have expired by now, unless somebody else has the big
+ * lock. The main loop may not have come to run while the host is busy, and a guest that waits by the clock for an
+ * interrupt would give up. Out of the guest meanwhile, like x86_device_begin().
+ */
+void x86_timers_run(struct x86_cpu *cpu);
 
 /* TLB maintenance for the vCPU itself. */
 void tlb_flush(struct x86_cpu *cpu, bool global_too);
