@@ -24,7 +24,7 @@ struct x86_cpu **vcpus;
 int vcpu_count;
 
 static __thread struct x86_cpu *current;
-/* Signalled when a vCPU has stopped or has done work; goes with the big lock. */
+/* Signalled when a vCPU has stopped, has done work, or was resumed; goes with the big lock. */
 static GCond progress_cond;
 
 struct x86_cpu *vcpu_current(void)
@@ -265,7 +265,7 @@ bool vcpus_paused(void)
     return true;
 }
 
-void vcpus_pause_all(void)
+static void request_pause(void)
 {
     VCPU_FOREACH(cpu) {
         if (cpu == current || !cpu->thread) {
@@ -278,7 +278,12 @@ void vcpus_pause_all(void)
             vcpu_kick(cpu);
         }
     }
-    while (!vcpus_paused()) {
+}
+
+/* Two may pause at once, and one of them resume before the other has noticed: so ask again after each wait. */
+void vcpus_pause_all(void)
+{
+    for (request_pause(); !vcpus_paused(); request_pause()) {
         big_lock_wait(&progress_cond);
     }
 }
@@ -289,4 +294,5 @@ void vcpus_resume_all(void)
         cpu->stop = cpu->stopped = false;
         vcpu_kick(cpu);
     }
+    g_cond_broadcast(&progress_cond); /* to those that wait for a pause: theirs was undone */
 }

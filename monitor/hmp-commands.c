@@ -13,6 +13,7 @@
 #include "hw/pci/pci.h"
 #include "memory/memory.h"
 #include "qapi/qapi-commands.h"
+#include "system/runstate.h"
 #include "system/system.h"
 #include "util/keyval.h"
 
@@ -206,13 +207,12 @@ static void info_registers(int argc, char **argv)
 {
     GString *text = g_string_new(NULL);
     /* Between instructions of each vCPU; what it prints is one moment's. */
-    bool resume = !vcpus_paused();
     vcpus_pause_all();
     VCPU_FOREACH(cpu) {
         g_string_append_printf(text, "\nCPU#%d\n", cpu->index);
         x86_cpu_describe(cpu, text);
     }
-    if (resume) {
+    if (runstate_is_running()) { /* a migration may have stopped the guest while we waited */
         vcpus_resume_all();
     }
     monitor_printf("%s", text->str);

@@ -36,16 +36,18 @@ static struct {
 /* Which states may follow which: a row per state, a bit per successor. */
 #define TO(s) (1u << RUN_STATE_##s)
 static const uint32_t transitions[RUN_STATE__MAX] = {
-    [RUN_STATE_DEBUG] = TO(RUNNING) | TO(FINISH_MIGRATE) | TO(PRELAUNCH),
+    [RUN_STATE_DEBUG] = TO(RUNNING) | TO(FINISH_MIGRATE) | TO(PRELAUNCH) | TO(GUEST_PANICKED),
     [RUN_STATE_INMIGRATE] = TO(INTERNAL_ERROR) | TO(IO_ERROR) | TO(PAUSED) | TO(RUNNING) | TO(SHUTDOWN) | TO(SUSPENDED) |
                             TO(WATCHDOG) | TO(GUEST_PANICKED) | TO(FINISH_MIGRATE) | TO(PRELAUNCH) | TO(POSTMIGRATE),
     [RUN_STATE_INTERNAL_ERROR] = TO(PAUSED) | TO(FINISH_MIGRATE) | TO(PRELAUNCH),
     [RUN_STATE_IO_ERROR] = TO(RUNNING) | TO(FINISH_MIGRATE) | TO(PRELAUNCH),
-    [RUN_STATE_PAUSED] = TO(RUNNING) | TO(FINISH_MIGRATE) | TO(POSTMIGRATE) | TO(PRELAUNCH) | TO(SHUTDOWN),
-    [RUN_STATE_POSTMIGRATE] = TO(RUNNING) | TO(FINISH_MIGRATE) | TO(PRELAUNCH) | TO(PAUSED) | TO(SHUTDOWN),
+    [RUN_STATE_PAUSED] = TO(RUNNING) | TO(FINISH_MIGRATE) | TO(POSTMIGRATE) | TO(PRELAUNCH) | TO(SHUTDOWN) |
+                         TO(GUEST_PANICKED),
+    [RUN_STATE_POSTMIGRATE] = TO(RUNNING) | TO(FINISH_MIGRATE) | TO(PRELAUNCH) | TO(PAUSED) | TO(SHUTDOWN) |
+                              TO(GUEST_PANICKED),
     [RUN_STATE_PRELAUNCH] = TO(RUNNING) | TO(FINISH_MIGRATE) | TO(INMIGRATE) | TO(PAUSED) | TO(SHUTDOWN),
     [RUN_STATE_FINISH_MIGRATE] = TO(RUNNING) | TO(PAUSED) | TO(POSTMIGRATE) | TO(PRELAUNCH) | TO(GUEST_PANICKED) |
-                                 TO(SHUTDOWN) | TO(IO_ERROR) | TO(INTERNAL_ERROR) | TO(SUSPENDED) | TO(WATCHDOG),
+                                 TO(SHUTDOWN) | TO(IO_ERROR) | TO(INTERNAL_ERROR) | TO(SUSPENDED) | TO(WATCHDOG) | TO(DEBUG),
     [RUN_STATE_RUNNING] = TO(DEBUG) | TO(INTERNAL_ERROR) | TO(IO_ERROR) | TO(PAUSED) | TO(FINISH_MIGRATE) | TO(SHUTDOWN) |
                           TO(WATCHDOG) | TO(GUEST_PANICKED),
     [RUN_STATE_SHUTDOWN] = TO(PAUSED) | TO(FINISH_MIGRATE) | TO(PRELAUNCH),
@@ -122,11 +124,15 @@ void vm_stop(RunState next)
         system_vmstop_request(next); /* a vCPU cannot wait for itself */
         return;
     }
-    if (!runstate_is_running()) {
-        runstate_set(next);
+    if (runstate_is_running()) {
+        vcpus_pause_all();
+    }
+    if (!runstate_is_running()) { /* before, or somebody else stopped it while we waited */
+        if (state == next || transitions[state] & (1u << next)) {
+            runstate_set(next);
+        }
         return;
     }
-    vcpus_pause_all();
     virtual_clock_stop();
     runstate_set(next);
     tell_reversed(listeners);

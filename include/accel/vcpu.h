@@ -30,7 +30,10 @@ bool vcpus_start(GError **error);
 /* Ends and joins all threads. */
 void vcpus_shutdown(void);
 
-/* Pause returns when no vCPU runs guest code. Big lock held (dropped while waiting); may be called on a vCPU thread. */
+/*
+ * Pause returns when no vCPU runs guest code. Big lock held, dropped while waiting: the run state may be another one
+ * afterwards, so whoever resumes looks at it first. May be called on a vCPU thread.
+ */
 void vcpus_pause_all(void);
 void vcpus_resume_all(void);
 bool vcpus_paused(void);

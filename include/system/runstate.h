@@ -16,7 +16,11 @@ void runstate_set(RunState state);
 
 /* Starts clock and vCPUs; emits RESUME. A no-op while running or while an incoming migration has not finished (`autostart` is set then). */
 void vm_start(void);
-/* Pauses vCPUs, stops the clock, tells listeners, emits STOP; state becomes `state`. */
+/*
+ * Pauses vCPUs (the big lock is dropped meanwhile), stops the clock, tells listeners, emits STOP; state becomes `state`. A
+ * VM that stands still already takes the new state only where that may follow: a request that came late, such as a
+ * breakpoint's after a stop, changes nothing.
+ */
 void vm_stop(RunState state);
 extern bool autostart; /* no -S: run once loaded */
 
@@ -30,6 +34,7 @@ struct runstate_listener {
 void runstate_listener_add(struct runstate_listener *listener);
 void runstate_listener_remove(struct runstate_listener *listener);
 
+/* Any thread; a vCPU with the big lock held, for it stops itself. */
 void system_reset_request(ShutdownCause cause);
 void system_shutdown_request(ShutdownCause cause);
 void system_shutdown_request_with_code(ShutdownCause cause, int exit_code); /* isa-debug-exit */
