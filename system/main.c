@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "accel/accel.h"
+#include "accel/tcg/mem.h"
 #include "accel/vcpu.h"
 #include "chardev/char.h"
 #include "hw/core/device.h"
@@ -138,7 +139,10 @@ static bool start(const struct options *o, bool *help, GError **error)
 /* As the chipset answers a processor's shutdown cycle. */
 static void on_triple_fault(struct x86_cpu *cpu)
 {
+    /* Under the big lock: else the reset may be over, and this vCPU resumed, before it has told itself to stop. */
+    x86_device_begin(cpu);
     system_reset_request(SHUTDOWN_CAUSE_GUEST_RESET);
+    x86_device_end(cpu);
 }
 
 static void finish(void)
