@@ -502,8 +502,15 @@ static struct tcg_block *decode_crossing(struct x86_cpu *cpu, const struct tlb_p
 static void lock_decoder(struct tcg_cpu *t)
 {
     if (!g_mutex_trylock(&decode_lock)) {
-        tcg_guest_leave(t); /* its holder may be waiting for us to pass a boundary */
+        /*
+         * Its holder may be waiting for us to pass a boundary, or an epoch: so out of the guest, and without any block
+         * in hand. What run_blocks() keeps from before it drops if an epoch has passed.
+         */
+        __atomic_store_n(&t->in_run, 0, __ATOMIC_SEQ_CST);
+        tcg_guest_leave(t);
         g_mutex_lock(&decode_lock);
+        __atomic_store_n(&t->in_run, 1, __ATOMIC_SEQ_CST);
+        block_epoch_honour(t);
         tcg_guest_enter(t);
     }
 }

@@ -181,7 +181,7 @@ static struct tcg_block *run_chain(struct x86_cpu *cpu, struct tcg_block *block,
         t->block = block;
         cpu->instructions += block->count;
         cpu->insn = block->insns;
-        cpu->insn->handler(cpu, cpu->insn);
+        X86_HANDLER(cpu->insn)(cpu, cpu->insn);
         if (events_pending(cpu) || __builtin_expect(cpu->instructions >= t->instruction_limit, 0)) {
             break;
         }
@@ -230,8 +230,9 @@ static void run_blocks(struct x86_cpu *cpu)
         if (__builtin_expect(debug_active, 0) && run_debugged(cpu, pc, mode)) {
             return;
         }
+        uint64_t epoch = t->block_epoch;
         block = find(cpu, pc);
-        if (last && mode_chains(mode)) {
+        if (last && t->block_epoch == epoch && mode_chains(mode)) { /* else the search has waited, and `last` is gone */
             link_blocks(cpu, last, last_pc, block, pc);
         }
         if (mode_chains(mode) && !watched()) {
