@@ -30,7 +30,7 @@ static const char *const state_names[] = { "off", "not-needed", "refused", "acti
                                            "growth", "closed" };
 
 static struct {
-    GMutex lock;
+    GMutex lock; /* guards what follows, but for what says big lock */
     struct free_page_provider *provider; /* big lock */
     struct page_map *map;                /* of the migration that runs, or NULL */
     enum request_state state;
@@ -271,6 +271,14 @@ static void release_guest(void)
     fp.asked = false;
 }
 
+static bool is_open(uint32_t id)
+{
+    g_mutex_lock(&fp.lock);
+    bool open = fp.id == id;
+    g_mutex_unlock(&fp.lock);
+    return open;
+}
+
 /* Rule 1: sync, then the epoch and the id in one section, then the guest. Migration thread, no lock. */
 static void ask(struct page_map *map)
 {
@@ -297,6 +305,10 @@ static void ask(struct page_map *map)
     trace_free_page_ask(id, map->populated_pages, map->total_pages);
 
     big_lock();
+    if (!is_open(id)) { /* the VM was stopped, or the device went, before the guest heard of it */
+        big_unlock();
+        return;
+    }
     started = fp.provider && fp.provider->start(fp.provider, id, &error);
     fp.asked = started;
     big_unlock();
@@ -309,6 +321,7 @@ static void ask(struct page_map *map)
     }
 }
 
+/* fp.lock held. */
 static void forget_last(void)
 {
     g_clear_pointer(&fp.reason, g_free);
