@@ -59,7 +59,7 @@ static bool receive(struct channel *channel, GError **error)
     if (have_return_path && !return_path_put_shut(channel, ok ? 0 : 1) && ok) {
         ok = error_setf(error, "the source cannot be told that its guest arrived");
     }
-    migration.transferred = stream_position(s);
+    __atomic_store_n(&migration.transferred, stream_position(s), __ATOMIC_RELAXED);
     migration_set_channel(NULL);
     stream_free(s);
     return ok;
@@ -76,7 +76,7 @@ static bool accept_and_receive(GError **error)
         channel_close(channel, NULL);
         return error_setf(error, "cancelled");
     }
-    migration.started = migration_now();
+    __atomic_store_n(&migration.started, migration_now(), __ATOMIC_RELAXED);
     migration_set_status(MIGRATION_STATUS_ACTIVE);
     return receive(channel, error);
 }
@@ -104,8 +104,8 @@ static gpointer incoming_thread(gpointer unused)
 
     big_lock();
     channel_listener_free(g_steal_pointer(&listener));
-    migration.total_ms = (migration_now() - migration.started) / 1000000;
-    if (ok) {
+    __atomic_store_n(&migration.total_ms, (migration_now() - migration.started) / 1000000, __ATOMIC_RELAXED);
+    if (ok && !migration_ends()) {
         migration_set_status(MIGRATION_STATUS_COMPLETED);
         start_guest();
     } else if (!migration_cancelled()) {

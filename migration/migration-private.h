@@ -36,6 +36,7 @@ struct migration {
     bool running;             /* a thread is at work */
     bool incoming;
     bool cancel;              /* migrate_cancel, or the program's end */
+    bool ends;                /* ... the latter */
     bool committed;           /* too late for that: the destination may have the guest */
     bool go_on;               /* migrate-continue */
     char *error;
@@ -60,6 +61,8 @@ extern struct migration migration;
 
 void migration_set_status(MigrationStatus status);
 bool migration_cancelled(void);
+/* The program is about to end. */
+bool migration_ends(void);
 /* From here on a cancel has no effect; false if there was one. */
 bool migration_commit(void);
 /* Keeps `error` (the first one) for query-migrate. */

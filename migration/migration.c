@@ -56,6 +56,14 @@ bool migration_cancelled(void)
     return cancel;
 }
 
+bool migration_ends(void)
+{
+    g_mutex_lock(&migration.lock);
+    bool ends = migration.ends;
+    g_mutex_unlock(&migration.lock);
+    return ends;
+}
+
 bool migration_commit(void)
 {
     g_mutex_lock(&migration.lock);
@@ -140,6 +148,7 @@ static bool request_cancel(bool force)
         return false;
     }
     migration.cancel = true;
+    migration.ends = force;
     if (migration.channel) {
         channel_shutdown(migration.channel);
     }

@@ -438,13 +438,13 @@ static void outgoing_complete(struct outgoing *out)
     STORE(downtime_bytes, migration.transferred - migration.precopy_bytes);
 }
 
-/* As if nothing had happened. Big lock held. */
+/* As if nothing had happened; but no guest starts for the moments that a program has left. Big lock held. */
 static void outgoing_abort(struct outgoing *out)
 {
     drop_map(out);
     stop_logging(out);
     if (out->stopped && runstate_get() == RUN_STATE_FINISH_MIGRATE) {
-        if (out->was_running) {
+        if (out->was_running && !migration_ends()) {
             vm_start();
         } else {
             runstate_set(out->state_before);
@@ -494,7 +494,7 @@ static bool close_channel(struct outgoing *out, bool ok, GError **error)
     }
     return_path_stop();
     if (ok) {
-        ok = channel_wait_read(migration.channel, DRAIN_MS, error);
+        ok = channel_wait_read(migration.channel, DRAIN_MS, error) && channel_finish(migration.channel, error);
     }
     migration_set_channel(NULL);
     if (ok) {

@@ -47,6 +47,8 @@ ssize_t channel_readv(struct channel *channel, struct iovec *iov, int count, GEr
  * written into the void must not pass for delivered.
  */
 bool channel_wait_read(struct channel *channel, int ms, GError **error);
+/* Nothing more will be written: waits for a command at the other end, as long as channel_shutdown() may end it. */
+bool channel_finish(struct channel *channel, GError **error);
 /* Any thread, any number of times. */
 void channel_shutdown(struct channel *channel);
 /* Closes; false if what was written did not arrive, as far as the channel can know (a command that failed). */

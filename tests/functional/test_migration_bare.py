@@ -157,6 +157,7 @@ def cancel_leaves_the_source_running():
     source.qmp.command('migrate-set-parameters', max_bandwidth=100 << 30)
     target = Vm(name='target', incoming='defer')
     migrate(source, target)
+    wait_status(target, 'running')
     target.guest('verify')
 
 
