@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 MESON_OPTIONS ?=
 
-.PHONY: all configure-build demo check check-slow check-sanitizers install clean distclean bench
+.PHONY: all configure-build demo check check-slow check-sanitizers check-tsan install clean distclean bench
 
 all: configure-build
 	ninja -C $(BUILD) -j $(JOBS)
@@ -32,6 +32,10 @@ check-slow:
 check-sanitizers:
 	@scripts/install-deps build test
 	@scripts/run-tests --sanitizers-only
+
+check-tsan:
+	@scripts/install-deps build test
+	@scripts/run-tests --tsan
 
 install: all
 	meson install -C $(BUILD)
