@@ -310,6 +310,23 @@ static void log_block(struct x86_cpu *cpu, const struct tcg_block *block, uint64
 }
 
 /*
+ * Rotates keep four flags and so must work out all six from what came before. Not where the two that they set are set
+ * again, and nothing in between can read them or be interrupted: no block end, fault or store lies there.
+ */
+static void drop_dead_flags(struct tcg_block *block)
+{
+    bool dead = false;
+
+    for (struct x86_insn *insn = block->insns + block->count; insn-- > block->insns;) {
+        x86_handler *bare = dead ? x86_handler_without_flags(insn) : NULL;
+        if (bare) {
+            insn->handler = bare;
+        }
+        dead = insn->flag_use == X86_FLAGS_SET || (dead && insn->flag_use == X86_FLAGS_KEPT);
+    }
+}
+
+/*
  * Decodes from `bytes` into `block`. `available` ends at the page's end, or 15 bytes on where a crossing instruction was
  * put together. 0 instructions: the first one does not fit into `available`.
  */
@@ -337,6 +354,7 @@ static void decode_block(struct x86_cpu *cpu, struct tcg_block *block, uint32_t 
     block->mode = mode;
     block->count = count;
     block->bytes = at;
+    drop_dead_flags(block);
     block->insns[count] = (struct x86_insn) { .handler = fall_through, .offset = at, .next = at };
 }
 

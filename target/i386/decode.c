@@ -182,6 +182,40 @@ static bool fill_common(const struct x86_decode_context *ctx, const ZydisDecoded
     return true;
 }
 
+/* Few instructions need telling: those around the rotates of hashes. Operands in registers, none of them special. */
+static enum x86_flag_use flag_use_of(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *operands,
+                                     const struct x86_insn *insn)
+{
+    bool by_number = zi->operand_count_visible == 2 && operands[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+
+    if (zi->mnemonic == ZYDIS_MNEMONIC_LEA) {
+        return X86_FLAGS_KEPT;
+    }
+    if (insn->flags & (X86_INSN_MEM | X86_INSN_LOCK | X86_INSN_REP | X86_INSN_REPNE)) {
+        return X86_FLAGS_UNKNOWN;
+    }
+    for (unsigned i = 0; i < zi->operand_count_visible; i++) {
+        ZydisRegisterClass class = ZydisRegisterGetClass(operands[i].reg.value);
+        if (operands[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+            (class < ZYDIS_REGCLASS_GPR8 || class > ZYDIS_REGCLASS_GPR64)) {
+            return X86_FLAGS_UNKNOWN;
+        }
+    }
+    switch (zi->mnemonic) {
+    case ZYDIS_MNEMONIC_MOV: case ZYDIS_MNEMONIC_MOVZX: case ZYDIS_MNEMONIC_MOVSX: case ZYDIS_MNEMONIC_MOVSXD:
+    case ZYDIS_MNEMONIC_BSWAP: case ZYDIS_MNEMONIC_NOT:
+        return X86_FLAGS_KEPT;
+    case ZYDIS_MNEMONIC_ADD: case ZYDIS_MNEMONIC_SUB: case ZYDIS_MNEMONIC_AND: case ZYDIS_MNEMONIC_OR:
+    case ZYDIS_MNEMONIC_XOR: case ZYDIS_MNEMONIC_CMP: case ZYDIS_MNEMONIC_TEST: case ZYDIS_MNEMONIC_NEG:
+        return X86_FLAGS_SET;
+    case ZYDIS_MNEMONIC_ROL: case ZYDIS_MNEMONIC_ROR: case ZYDIS_MNEMONIC_SHL: case ZYDIS_MNEMONIC_SHR:
+    case ZYDIS_MNEMONIC_SAR: /* a count of 0 changes no flag; translate_shift() has masked it */
+        return by_number && insn->imm ? X86_FLAGS_SET : X86_FLAGS_UNKNOWN;
+    default:
+        return X86_FLAGS_UNKNOWN;
+    }
+}
+
 static void raise_invalid(struct x86_cpu *cpu, const struct x86_insn *insn)
 {
     x86_raise(cpu, EXCP_UD);
@@ -252,7 +286,9 @@ enum x86_decode_result x86_decode(const struct x86_decode_context *ctx, const ui
     if (!fill_common(ctx, &zi, operands, insn)) {
         return X86_DECODE_INVALID;
     }
-    return translate(ctx, &zi, operands, insn);
+    enum x86_decode_result result = translate(ctx, &zi, operands, insn);
+    insn->flag_use = result == X86_DECODE_OK ? flag_use_of(&zi, operands, insn) : X86_FLAGS_UNKNOWN;
+    return result;
 }
 
 void x86_disassemble(uint32_t mode, const uint8_t *bytes, unsigned available, uint64_t rip, char *text, size_t size)

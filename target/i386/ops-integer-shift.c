@@ -144,6 +144,27 @@ SHIFT_GROUP(ror, SHIFT_ROR)
 SHIFT_GROUP(rcl, SHIFT_RCL)
 SHIFT_GROUP(rcr, SHIFT_RCR)
 
+/* By an immediate, in a register: what hashes and ciphers consist of, and mostly in front of an XOR or ADD. */
+ALWAYS_INLINE void bare_rotate_body(struct x86_cpu *cpu, const struct x86_insn *insn, unsigned size, bool left)
+{
+    unsigned bits = size_bits(size), count = (unsigned)insn->imm % bits;
+    uint64_t a = reg_get(cpu, insn->dst, size);
+
+    reg_set(cpu, insn->dst, size, rotate_value(a, size, left ? count : (bits - count) % bits));
+    X86_NEXT(cpu, insn);
+}
+STAMP_SIZES(rol_bare, bare_rotate_body, true)
+STAMP_SIZES(ror_bare, bare_rotate_body, false)
+
+x86_handler *x86_handler_without_flags(const struct x86_insn *insn)
+{
+    static x86_handler *const rol[4] = SIZES(rol_bare), *const ror[4] = SIZES(ror_bare);
+
+    return insn->handler == rol_handlers.by_form[0][0][insn->opsize]   ? rol[insn->opsize]
+           : insn->handler == ror_handlers.by_form[0][0][insn->opsize] ? ror[insn->opsize]
+                                                                       : NULL;
+}
+
 static enum x86_decode_result translate_shift(const struct x86_decode_context *ctx, const struct x86_op *op,
                                               const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *operands,
                                               struct x86_insn *insn)

@@ -21,6 +21,41 @@ static enum x86_decode_result decode(uint32_t mode, unsigned offset, const char 
     return x86_decode(&ctx, bytes, count, insn, length);
 }
 
+static int flag_use(const char *hex)
+{
+    struct x86_insn insn;
+    unsigned length;
+
+    decode(X86_MODE_64, 0, hex, &insn, &length);
+    return insn.flag_use;
+}
+
+static void test_flag_use(void)
+{
+    struct x86_insn insn;
+    unsigned length;
+
+    g_assert_cmpint(flag_use("31c8"), ==, X86_FLAGS_SET);         /* xor eax, ecx */
+    g_assert_cmpint(flag_use("83e901"), ==, X86_FLAGS_SET);       /* sub ecx, 1 */
+    g_assert_cmpint(flag_use("c1c805"), ==, X86_FLAGS_SET);       /* ror eax, 5 */
+    g_assert_cmpint(flag_use("89c8"), ==, X86_FLAGS_KEPT);        /* mov eax, ecx */
+    g_assert_cmpint(flag_use("8d0408"), ==, X86_FLAGS_KEPT);      /* lea eax, [rax+rcx] */
+    g_assert_cmpint(flag_use("c1c820"), ==, X86_FLAGS_UNKNOWN);   /* ror eax, 32: a count of 0 */
+    g_assert_cmpint(flag_use("d3e0"), ==, X86_FLAGS_UNKNOWN);     /* shl eax, cl */
+    g_assert_cmpint(flag_use("3308"), ==, X86_FLAGS_UNKNOWN);     /* xor ecx, [rax] may fault */
+    g_assert_cmpint(flag_use("11c8"), ==, X86_FLAGS_UNKNOWN);     /* adc reads CF */
+    g_assert_cmpint(flag_use("ffc0"), ==, X86_FLAGS_UNKNOWN);     /* inc keeps CF, sets OF */
+    g_assert_cmpint(flag_use("8cd8"), ==, X86_FLAGS_UNKNOWN);     /* mov eax, ds */
+    g_assert_cmpint(flag_use("50"), ==, X86_FLAGS_UNKNOWN);       /* push rax may fault */
+    decode(X86_MODE_64, 0, "c1c805", &insn, &length);
+    x86_handler *bare = x86_handler_without_flags(&insn);
+    g_assert_true(bare && bare != insn.handler);
+    decode(X86_MODE_64, 0, "c1c005", &insn, &length);
+    g_assert_true(x86_handler_without_flags(&insn) && x86_handler_without_flags(&insn) != bare);
+    decode(X86_MODE_64, 0, "c1e005", &insn, &length); /* shl */
+    g_assert_null(x86_handler_without_flags(&insn));
+}
+
 static void test_memory_operand(void)
 {
     struct x86_insn insn;
@@ -418,6 +453,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     diff_bench_init();
+    g_test_add_func("/decode/flag-use", test_flag_use);
     g_test_add_func("/decode/memory-operand", test_memory_operand);
     g_test_add_func("/decode/branches", test_branches);
     g_test_add_func("/decode/lengths", test_lengths);

@@ -111,6 +111,9 @@ static inline bool x86_feature_on(const struct x86_features *features, unsigned 
  */
 void x86_fuse(struct x86_insn *insns, unsigned count);
 
+/* The handler that does the same and leaves the flags alone, or NULL: for when nobody will see them. */
+x86_handler *x86_handler_without_flags(const struct x86_insn *insn);
+
 /* One line of disassembly, "mov rax, rbx", for -d in_asm; caller's buffer. */
 void x86_disassemble(uint32_t mode, const uint8_t *bytes, unsigned available, uint64_t rip, char *text, size_t size);
 

@@ -30,8 +30,12 @@ struct x86_insn {
     uint8_t offset, next; /* of this and of the next instruction, from the block's start */
     uint8_t opsize;   /* log2 of the operand size in bytes */
     uint8_t flags;    /* X86_INSN_* */
+    uint8_t flag_use; /* enum x86_flag_use */
 };
 _Static_assert(sizeof(struct x86_insn) == 32, "two instructions a cache line");
+
+/* What becomes of CF and OF, for instructions that cannot fault, stop or be stopped; of any other nothing is known. */
+enum x86_flag_use { X86_FLAGS_UNKNOWN, X86_FLAGS_KEPT /* and not read */, X86_FLAGS_SET /* both, and not read before */ };
 
 #define X86_INSN_LOCK 0x01
 #define X86_INSN_REP 0x02   /* F3 */
