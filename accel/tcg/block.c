@@ -350,7 +350,9 @@ static void decode_block(struct x86_cpu *cpu, struct tcg_block *block, uint32_t 
         count++;
         at += length ? length : 1; /* unknown lengths: the byte that is wrong belongs to the block */
     }
-    x86_fuse(block->insns, count);
+    if (!exec_trace_on) { /* which takes the last instruction seen for the last one done */
+        x86_fuse(block->insns, count);
+    }
     block->mode = mode;
     block->count = count;
     block->bytes = at;
