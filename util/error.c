@@ -7,7 +7,18 @@
 #include "util/error.h"
 #include "util/log.h"
 
-G_DEFINE_QUARK(ferry - error - quark, ferry_error)
+/* By hand: G_DEFINE_QUARK keeps it in a plain variable, which two threads that fail at once would write. */
+GQuark ferry_error_quark(void)
+{
+    static GQuark quark;
+    GQuark known = __atomic_load_n(&quark, __ATOMIC_RELAXED);
+
+    if (!known) {
+        known = g_quark_from_static_string("ferry-error-quark");
+        __atomic_store_n(&quark, known, __ATOMIC_RELAXED);
+    }
+    return known;
+}
 
 bool error_report_timestamp;
 bool (*error_report_hook)(const char *text);
