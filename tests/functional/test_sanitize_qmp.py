@@ -2,6 +2,7 @@
 """QMP and HMP as clients meet them, and the command line's refusals. Also run under sanitizers."""
 import json
 import os
+import select
 import socket
 import subprocess
 import tempfile
@@ -211,18 +212,28 @@ def accelerators_fall_back():
 @case
 def terminal_has_console_and_monitor():
     proc = subprocess.Popen([BINARY, '-nographic', '-kernel', GUEST], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    proc.stdin.write(b'ping\n')
-    proc.stdin.flush()
-    time.sleep(1 * PATIENCE)
-    proc.stdin.write(b'\x01cinfo status\n')
-    proc.stdin.flush()
-    time.sleep(0.5 * PATIENCE)
-    proc.stdin.write(b'\x01x')
-    proc.stdin.flush()
-    text = proc.communicate(timeout=20 * PATIENCE)[0]
-    for word in (b'guest ready', b'pong', b'(qemu)', b'VM status: running'):
-        require(word in text, 'no %r in %r' % (word, text))
-    require(proc.returncode == 0, 'exit code %d' % proc.returncode)
+    text = b''
+
+    def converse(say, answer):
+        """Types `say`; reads until `answer` has come."""
+        nonlocal text
+        proc.stdin.write(say)
+        proc.stdin.flush()
+        end, seen = time.time() + 20 * PATIENCE, len(text)
+        while answer not in text[seen:]:
+            require(time.time() < end, 'no %r after %r; all of it: %r' % (answer, say, text))
+            if select.select([proc.stdout], [], [], 1)[0]:
+                text += os.read(proc.stdout.fileno(), 4096)
+    try:
+        converse(b'', b'guest ready')
+        converse(b'ping\n', b'pong')
+        converse(b'\x01c', b'(qemu)')
+        converse(b'info status\n', b'VM status: running')
+        converse(b'\x01x', b'terminated')
+        require(proc.wait(20 * PATIENCE) == 0, 'exit code %d' % proc.returncode)
+    finally:
+        proc.kill()
+        proc.wait()
 
 
 ferry.main()
