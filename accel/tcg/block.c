@@ -19,6 +19,7 @@
 
 #include "accel/debug.h"
 #include "accel/tcg/internal.h"
+#include "memory/guest-copy.h"
 #include "util/log.h"
 
 #define HASH_SIZE (1u << 16)
@@ -483,7 +484,7 @@ static struct tcg_block *decode_in_page(struct x86_cpu *cpu, const struct tlb_pa
 
     protect(cpu, &source, page, first, first + available - 1);
     init_block(block, gpa);
-    memcpy(bytes, source.ram->host + source.page * GUEST_PAGE_SIZE + first, available);
+    guest_copy_from(bytes, source.ram->host + source.page * GUEST_PAGE_SIZE + first, available);
     decode_block(cpu, block, mode, bytes, available);
     if (block->count == 0) {
         return block;
@@ -506,8 +507,8 @@ static struct tcg_block *decode_crossing(struct x86_cpu *cpu, const struct tlb_p
     protect(cpu, &sources[1], page2, 0, 14);
     init_block(block, gpa);
     block->gpa2 = page2->gpa;
-    memcpy(bytes, sources[0].ram->host + sources[0].page * GUEST_PAGE_SIZE + first, head);
-    memcpy(bytes + head, sources[1].ram->host + sources[1].page * GUEST_PAGE_SIZE, 15 - head);
+    guest_copy_from(bytes, sources[0].ram->host + sources[0].page * GUEST_PAGE_SIZE + first, head);
+    guest_copy_from(bytes + head, sources[1].ram->host + sources[1].page * GUEST_PAGE_SIZE, 15 - head);
     decode_block(cpu, block, mode | X86_MODE_SHADOW, bytes, 15);
     block->mode = mode;
     if (block->bytes <= head) {

@@ -80,6 +80,13 @@ static void count_down(struct x86_cpu *cpu, const struct x86_insn *insn, uint64_
     }
 }
 
+/* The sanitizer looks into memmove() and memset(), and guests race on their memory as they like: by atomic accesses, then. */
+#ifdef __SANITIZE_THREAD__
+#define ELEMENTS_ONLY true
+#else
+#define ELEMENTS_ONLY false
+#endif
+
 /* More to do, but someone wants the vCPU (or single-steps it): ends the block where it is. */
 static bool must_stop(struct x86_cpu *cpu)
 {
@@ -114,7 +121,7 @@ static uint64_t move_piece(struct x86_cpu *cpu, const struct x86_insn *insn, uin
     unsigned size = insn->opsize;
     bool down = cpu->eflags & EFLAGS_DF;
     uint64_t n = MIN(count, MIN(elements_in_page(src, size, down), elements_in_page(dst, size, down)));
-    if (n < 2 || !is_linear(cpu, insn, insn->seg) || !is_linear(cpu, insn, S_ES)) {
+    if (n < 2 || ELEMENTS_ONLY || !is_linear(cpu, insn, insn->seg) || !is_linear(cpu, insn, S_ES)) {
         return 0;
     }
     uint64_t back = down ? (n - 1) << size : 0;
@@ -170,7 +177,7 @@ static uint64_t fill_piece(struct x86_cpu *cpu, const struct x86_insn *insn, uin
     unsigned size = insn->opsize;
     bool down = cpu->eflags & EFLAGS_DF;
     uint64_t n = MIN(count, elements_in_page(dst, size, down));
-    if (n < 2 || !is_linear(cpu, insn, S_ES)) {
+    if (n < 2 || ELEMENTS_ONLY || !is_linear(cpu, insn, S_ES)) {
         return 0;
     }
     void *to = mem_host(cpu, down ? dst - ((n - 1) << size) : dst, n << size, true, cpu->mmu_index);
