@@ -49,8 +49,8 @@ static void honour(struct tcg_cpu *t)
 /*
  * One vCPU alone in the guest: for a locked operation that no host atomic can do (it crosses a page, or a register of a
  * device). It lasts to the end of the block, so that handlers need not end it, not even by a fault. The holder keeps
- * exclusive_lock, outermost of all but the big lock, and takes no decode_lock meanwhile: blocks are looked up behind a
- * boundary, which ends it.
+ * exclusive_lock, outermost of all, and takes no decode_lock meanwhile: blocks are looked up behind a boundary, which ends
+ * it.
  */
 static GMutex exclusive_lock;
 static struct tcg_cpu *exclusive_holder; /* atomic; written under exclusive_lock */

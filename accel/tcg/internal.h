@@ -7,9 +7,10 @@
  * the meantime when it enters again, before it touches RAM. So whoever needs all vCPUs to have seen a change waits
  * only for those that are in, and these reach the end of their block without waiting for anybody.
  *
- * Locks, outermost first: the big lock; exclusive_lock (guest.c: one vCPU alone in the guest); decode_lock (block.c: one decoder at a time; taken out of the guest, held in
- * it); pages_lock (block.c: page lists and hash chains; innermost, never held across anything that waits);
- * guest_lock (guest.c: sleepers that wait for vCPUs).
+ * Locks, outermost first: exclusive_lock (guest.c: one vCPU alone in the guest; its holder may take the big lock for a
+ * device, and who holds the big lock never enters the guest); the big lock; decode_lock (block.c: one decoder at a time;
+ * taken out of the guest, held in it); pages_lock (block.c: page lists and hash chains; innermost, never held across
+ * anything that waits); guest_lock (guest.c: sleepers that wait for vCPUs).
  */
 #ifndef FERRY_ACCEL_TCG_INTERNAL_H
 #define FERRY_ACCEL_TCG_INTERNAL_H
