@@ -106,6 +106,9 @@ void x86_fuse(struct x86_insn *insns, unsigned count)
     }
     struct x86_insn *first = &insns[count - 2];
     unsigned cc = insns[count - 1].dst;
+    if (first->opsize > 3) { /* a vector instruction's */
+        return;
+    }
     for (unsigned i = 0; i < G_N_ELEMENTS(fused_forms); i++) {
         x86_handler *plain = fused_forms[i].handlers->plain[fused_forms[i].dst][fused_forms[i].src][first->opsize];
         if (first->handler == plain && fused_forms[i].by_code[cc][first->opsize]) {
