@@ -160,6 +160,9 @@ x86_handler *x86_handler_without_flags(const struct x86_insn *insn)
 {
     static x86_handler *const rol[4] = SIZES(rol_bare), *const ror[4] = SIZES(ror_bare);
 
+    if (insn->opsize > 3) { /* a vector instruction's */
+        return NULL;
+    }
     return insn->handler == rol_handlers.by_form[0][0][insn->opsize]   ? rol[insn->opsize]
            : insn->handler == ror_handlers.by_form[0][0][insn->opsize] ? ror[insn->opsize]
                                                                        : NULL;
