@@ -45,3 +45,9 @@ clean:
 
 distclean:
 	rm -rf build build-asan build-tsan
+
+# About half an hour; `tests/bench/peer-bench --help` says how to run parts of it.
+bench:
+	@scripts/install-deps build demo peer
+	@$(MAKE) --no-print-directory all
+	@tests/bench/peer-bench --qemu $(BUILD)/qemu-system-x86_64
