@@ -60,7 +60,6 @@ static bool get_bool(struct keyval *options, const char *name, bool has_auto, bo
 bool pc_parse_options(struct machine *machine, struct keyval *options, GError **error)
 {
     machine->acpi = true;
-    machine->pit = machine->pic = machine->rtc = true;
     if (!get_bool(options, "acpi", true, true, &machine->acpi, error) ||
         !keyval_get_bool(options, "dump-guest-core", &pc_dump_guest_core, error)) {
         return false;

@@ -38,7 +38,6 @@ struct machine {
     char *memory_backend;    /* -machine memory-backend=ID, or NULL */
     bool incoming;           /* the loader writes nothing */
     bool acpi;               /* acpi=on|off */
-    bool hpet, i8042, vmport, pit, pic, rtc; /* as given; what is not built is refused where asked for */
     void *board;             /* the type's own */
 };
 
