@@ -139,9 +139,36 @@ static bool hint_range(const struct free_page_range *range)
     for (uint64_t n; count; first += n, count -= n) {
         n = MIN(count, PAGE_MAP_SLICE);
         page_map_lock(fp.map);
-        page_map_hint(bm, first, n, fp.provider && fp.provider->poison);
+        page_map_hint(bm, first, n, NULL, fp.provider && fp.provider->poison);
         page_map_unlock(fp.map);
     }
+    return true;
+}
+
+/* fp.lock held. */
+static bool hint_bitmap(struct ram_block *block, uint64_t first, uint64_t count, const unsigned long *words)
+{
+    struct block_map *bm = block->migration;
+
+    g_assert(first % BITS_PER_LONG == 0 && count <= FREE_PAGE_BITS);
+    if (!bm || first >= bm->pages || count > bm->pages - first) {
+        return false;
+    }
+    page_map_lock(fp.map);
+    page_map_hint(bm, first, count, words, fp.provider && fp.provider->poison);
+    page_map_unlock(fp.map);
+    return true;
+}
+
+/* Rule 2: whether something under `id` counts; nobody changes fp.id while we hold fp.lock. */
+static bool accept_hint(uint32_t id)
+{
+    if (id == 0 || id != fp.id) {
+        return false;
+    }
+    fp.last_hint = migration_now();
+    fp.first_hint_ns = fp.first_hint_ns < 0 ? fp.last_hint - fp.asked_at : fp.first_hint_ns;
+    g_cond_signal(&fp.work);
     return true;
 }
 
@@ -150,22 +177,39 @@ enum free_page_verdict free_page_hint(uint32_t id, const struct free_page_range 
     enum free_page_verdict verdict = FREE_PAGE_LATE;
 
     g_mutex_lock(&fp.lock);
-    if (id == 0 || id != fp.id) { /* rule 2; nobody changes fp.id while we hold the lock */
+    if (!accept_hint(id)) {
         fp.late += count;
     } else {
         verdict = FREE_PAGE_TAKEN;
-        fp.last_hint = migration_now();
-        fp.first_hint_ns = fp.first_hint_ns < 0 ? fp.last_hint - fp.asked_at : fp.first_hint_ns;
         for (unsigned i = 0; i < count; i++) {
             bool ok = hint_range(&ranges[i]);
 
             fp.buffers += ok;
             fp.rejected += !ok;
         }
-        g_cond_signal(&fp.work);
     }
     g_mutex_unlock(&fp.lock);
     trace_free_page_verdict(id, count, verdict == FREE_PAGE_TAKEN);
+    return verdict;
+}
+
+enum free_page_verdict free_page_bitmap(uint32_t id, struct ram_block *block, uint64_t first, uint64_t count,
+                                        const unsigned long *words)
+{
+    enum free_page_verdict verdict = FREE_PAGE_LATE;
+
+    g_mutex_lock(&fp.lock);
+    if (!accept_hint(id)) {
+        fp.late++;
+    } else {
+        bool ok = hint_bitmap(block, first, count, words);
+
+        verdict = FREE_PAGE_TAKEN;
+        fp.buffers += ok;
+        fp.rejected += !ok;
+    }
+    g_mutex_unlock(&fp.lock);
+    trace_free_page_verdict(id, 1, verdict == FREE_PAGE_TAKEN);
     return verdict;
 }
 

@@ -52,7 +52,7 @@ void page_epoch_free(struct page_map *map, struct page_epoch *epoch)
 /*
  * Pages that were written after the request and before this hint: perhaps zeroed to be hinted, perhaps taken back. They
  * leave the bitmap until page_map_look() has decided. Those whose mark was taken right now go that way even if nothing
- * can come of it: only behind the arming may they be read.
+ * can come of it, or nobody said that they are free: only behind the arming may they be read.
  */
 static void word_doubt(struct block_map *bm, uint64_t w, unsigned long taken, unsigned long bits)
 {
@@ -69,15 +69,15 @@ static void word_doubt(struct block_map *bm, uint64_t w, unsigned long taken, un
     bm->doubt_end = MAX(bm->doubt_end, MIN((w + 1) * BITS_PER_LONG, bm->pages));
 }
 
-uint64_t page_map_hint(struct block_map *bm, uint64_t first, uint64_t count, bool poison)
+uint64_t page_map_hint(struct block_map *bm, uint64_t first, uint64_t count, const unsigned long *free, bool poison)
 {
-    uint64_t dropped = 0;
+    uint64_t dropped = 0, word = first / BITS_PER_LONG;
 
     bm->map->log->take(bm->block, first, count, bm->scratch);
-    for (uint64_t w = first / BITS_PER_LONG; w < BITMAP_WORDS(first + count); w++) {
-        unsigned long mask = word_mask(w, first, first + count);
+    for (uint64_t w = word; w < BITMAP_WORDS(first + count); w++) {
+        unsigned long mask = word_mask(w, first, first + count) & (free ? free[w - word] : ~0ul);
         unsigned long taken = bm->scratch[w];
-        unsigned long written = mask & (taken | bm->since[w]);
+        unsigned long written = taken | (mask & bm->since[w]);
         unsigned long drop = mask & ~written;
 
         bm->scratch[w] = 0;

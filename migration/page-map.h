@@ -111,10 +111,11 @@ struct page_epoch *page_epoch_new(struct page_map *map);
 void page_map_begin_epoch(struct page_map *map, struct page_epoch *epoch); /* lock held */
 void page_epoch_free(struct page_map *map, struct page_epoch *epoch);
 /*
- * Rules 3 and 10: pages [first, first + count), at most a slice, are free as of the open request. Lock held, id checked.
- * `poison`: the guest relies on what is in its free pages. Returns pages dropped; the doubtful are noted.
+ * Rules 3 and 10: pages [first, first + count), at most a slice, are free as of the open request: all of them, or those
+ * of `free` (words as the block's bitmaps have them, from the one of `first` on). Lock held, id checked. `poison`: the
+ * guest relies on what is in its free pages. Returns pages dropped; the doubtful are noted.
  */
-uint64_t page_map_hint(struct block_map *bm, uint64_t first, uint64_t count, bool poison);
+uint64_t page_map_hint(struct block_map *bm, uint64_t first, uint64_t count, const unsigned long *free, bool poison);
 /* Looks at doubtful pages, one batch. False: there are none. No lock held. */
 bool page_map_look(struct page_map *map);
 /* Rule 3: nobody looks any more, and what was not looked at is dirty again. The id is closed already. No lock held. */

@@ -50,6 +50,13 @@ enum free_page_verdict {
  */
 #define FREE_PAGE_BATCH 64
 enum free_page_verdict free_page_hint(uint32_t id, const struct free_page_range *ranges, unsigned count);
+/*
+ * The same for pages of [first, first + count) of `block` whose bit in `words` is set: bit n is page first + n. `first` is a
+ * multiple of 64, `count` at most FREE_PAGE_BITS: one log fetch or arm.
+ */
+#define FREE_PAGE_BITS 32768u
+enum free_page_verdict free_page_bitmap(uint32_t id, struct ram_block *block, uint64_t first, uint64_t count,
+                                        const unsigned long *words);
 /* The guest said "that was all" under `id`. */
 void free_page_guest_stopped(uint32_t id);
 /* A buffer was malformed or outside RAM: counted, nothing else. */

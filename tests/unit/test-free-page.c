@@ -233,6 +233,28 @@ static void test_ranges(void)
     finish();
 }
 
+static void test_bitmap(void)
+{
+    unsigned long words[3] = { ~0ul, 0, 0xff };
+    FreePageStats *stats;
+
+    setup();
+    begin();
+    g_assert_cmpint(free_page_bitmap(device.id + 1, block, 128, 192, words), ==, FREE_PAGE_LATE);
+    g_assert_cmpuint(page_map_dirty_count(map), ==, PAGES);
+    g_assert_cmpint(free_page_bitmap(device.id, block, 128, 132, words), ==, FREE_PAGE_TAKEN); /* 4 bits of the last word */
+    g_assert_cmpuint(page_map_dirty_count(map), ==, PAGES - 68);
+    free_page_bitmap(device.id, block, PAGES - 64, 128, words);
+    free_page_bitmap(device.id, block, 1ull << 60, 64, words);
+    g_assert_cmpuint(page_map_dirty_count(map), ==, PAGES - 68);
+    stats = stats_now();
+    g_assert_cmpuint(stats->late, ==, 1);
+    g_assert_cmpuint(stats->rejected, ==, 2);
+    g_assert_cmpuint(stats->hinted, ==, 68);
+    qapi_free_FreePageStats(stats);
+    finish();
+}
+
 static void test_deadline(void)
 {
     setup();
@@ -454,6 +476,7 @@ int main(int argc, char **argv)
     g_test_add_func("/free-page/request", test_request);
     g_test_add_func("/free-page/wrong-id", test_wrong_id);
     g_test_add_func("/free-page/ranges", test_ranges);
+    g_test_add_func("/free-page/bitmap", test_bitmap);
     g_test_add_func("/free-page/deadline", test_deadline);
     g_test_add_func("/free-page/growth", test_growth);
     g_test_add_func("/free-page/not-needed", test_not_needed);

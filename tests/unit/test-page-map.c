@@ -57,22 +57,28 @@ static void guest_write(unsigned page, uint64_t value)
     *page_at(page) = value;
 }
 
-/* A buffer of one or some pages, perhaps zeroed before (a kernel that zeroes what it allocates). */
+/* A buffer of one or some pages, or a bitmap of them, perhaps zeroed before (a kernel that zeroes what it allocates). */
 static void guest_hint(void)
 {
     unsigned first = any_page(), count = g_rand_int_range(w.rand, 1, 80);
-    bool zeroes = chance(50);
+    bool zeroes = chance(50), by_bitmap = chance(50);
+    unsigned long words[BITMAP_WORDS(PAGES)] = { 0 };
 
+    first -= by_bitmap ? first % BITS_PER_LONG : 0;
     count = MIN(count, PAGES - first);
     for (unsigned page = first; page < first + count; page++) {
+        if (by_bitmap && chance(40)) {
+            continue;
+        }
         if (zeroes) {
             guest_write(page, 0);
         }
         w.excused[page] |= w.id != 0;
+        bitmap_set(words, page - first, 1);
     }
     page_map_lock(w.map);
     if (w.id) {
-        page_map_hint(w.map->blocks, first, count, false);
+        page_map_hint(w.map->blocks, first, count, by_bitmap ? words : NULL, false);
     }
     page_map_unlock(w.map);
 }
@@ -319,7 +325,7 @@ static void quiet_end(void)
 static void hint(unsigned first, unsigned count)
 {
     page_map_lock(w.map);
-    page_map_hint(w.map->blocks, first, count, false);
+    page_map_hint(w.map->blocks, first, count, NULL, false);
     page_map_unlock(w.map);
 }
 
@@ -336,6 +342,28 @@ static void test_epochs(void)
     hint(64, 64);                                         /* hinted again: written since the request, still */
     page_map_settle(w.map);
     g_assert_true(bitmap_test(w.map->blocks->dirty, 70));
+    quiet_end();
+}
+
+/* A page beside the free ones loses its mark to the fetch: it must go, and nobody may read it before the arming. */
+static void test_bitmap(void)
+{
+    unsigned long words[2] = { 0xff00, 1 };
+
+    quiet_init(false);
+    open_request();
+    guest_write(64, 5);
+    guest_write(65, 5);
+    page_map_lock(w.map);
+    g_assert_cmpuint(page_map_hint(w.map->blocks, 0, 128, words, false), ==, 8);
+    page_map_unlock(w.map);
+    g_assert_cmpuint(w.map->dirty_count, ==, PAGES - 8 - 2);
+    g_assert_cmpuint(w.map->doubt_count, ==, 2);
+    g_assert_false(bitmap_test(w.map->blocks->dirty, 65));
+    page_map_look(w.map);
+    g_assert_true(bitmap_test(w.map->blocks->dirty, 64));
+    g_assert_true(bitmap_test(w.map->blocks->dirty, 65));
+    g_assert_cmpuint(w.map->dirty_count, ==, PAGES - 8);
     quiet_end();
 }
 
@@ -370,9 +398,9 @@ static void test_poison(void)
     quiet_init(true);
     open_request();
     page_map_lock(w.map);
-    g_assert_cmpuint(page_map_hint(w.map->blocks, 0, 10, true), ==, 10);
+    g_assert_cmpuint(page_map_hint(w.map->blocks, 0, 10, NULL, true), ==, 10);
     w.map->pristine = false;
-    g_assert_cmpuint(page_map_hint(w.map->blocks, 10, 10, true), ==, 0);
+    g_assert_cmpuint(page_map_hint(w.map->blocks, 10, 10, NULL, true), ==, 0);
     page_map_unlock(w.map);
     quiet_end();
 }
@@ -418,6 +446,7 @@ int main(int argc, char **argv)
     g_test_add_data_func("/page-map/no-lost-write/stock", NULL, test_no_lost_write);
     g_test_add_func("/page-map/model-notices", test_model_notices);
     g_test_add_func("/page-map/epochs", test_epochs);
+    g_test_add_func("/page-map/bitmap", test_bitmap);
     g_test_add_func("/page-map/zeroed-before-hint", test_zeroed_before_hint);
     g_test_add_func("/page-map/poison", test_poison);
     g_test_add_func("/page-map/holes", test_holes);
