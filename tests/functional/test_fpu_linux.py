@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Floating point under Linux: the digests that a program computes on the host and as the guest's init are the same, with
 FXSAVE (qemu64) and with XSAVE (max) as the kernel's way to switch."""
-import glob
 import os
 import subprocess
 
 import ferry
-from ferry import Skip, Vm, case, require
+import linux
+from ferry import Vm, case, require
 
 PROGRAM = os.path.join(ferry.BUILD, 'tests', 'functional', 'fpu-digest')
 
@@ -30,14 +30,12 @@ def make_initrd(path, program):
 
 
 def digest(cpu, smp):
-    kernels = sorted(glob.glob('/boot/vmlinuz-*-cloud-amd64'))
-    if not kernels:
-        raise Skip('no cloud kernel in /boot')
+    kernel = '/boot/vmlinuz-' + linux.kernel_version('cloud-amd64')
     host = subprocess.run([PROGRAM], stdout=subprocess.PIPE, check=True).stdout.strip()
     require(host.endswith(b'signals 77 77'), 'on the host: %r' % host)
     initrd = os.path.join(ferry.BUILD, 'tests', 'functional', 'fpu-digest-%s.cpio' % cpu)
     make_initrd(initrd, PROGRAM)
-    vm = Vm(kernel=kernels[-1], smp=smp,
+    vm = Vm(kernel=kernel, smp=smp,
             args=['-cpu', cpu, '-initrd', initrd, '-append', 'console=ttyS0 quiet panic=-1', '-no-reboot'])
     guest = vm.expect(rb'FPU-DIGEST[^\r\n]*(?=[\r\n])', 60).group(0)
     require(guest == host, 'host %r, guest %r' % (host, guest))
