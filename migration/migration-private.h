@@ -4,6 +4,7 @@
 #define FERRY_MIGRATION_MIGRATION_PRIVATE_H
 
 #include "migration/channel.h"
+#include "migration/free-page.h"
 #include "migration/migration.h"
 #include "migration/ram.h"
 #include "qapi/qapi-types.h"
@@ -103,18 +104,27 @@ RunState global_state_loaded(void);
 /* ---- free-page.c ---- */
 
 void free_page_init(void);
-/* A migration begins; `map` knows its holes. Migration thread, no lock. Asks the guest if that is worth it. */
+/* A migration begins; `map` knows its holes. Migration thread, no lock. */
 void free_page_begin(struct page_map *map, const struct migration_parameters *parameters);
+/* A pass begins: asks the guest, if that can be done now and is worth it. Migration thread, no lock. */
+void free_page_round(uint64_t pass);
 /* Deadline and growth. True: guest RAM should wait for hints still. Migration thread, no lock. */
 bool free_page_tick(int64_t now);
 /* No hint has an effect from here on; the guest gets its pages back. Before the last sync. Big lock held. */
 void free_page_close(void);
 /* The map goes away. Big lock held. */
 void free_page_end(void);
+
+/* ---- free-page-absent.c ---- */
+
+void free_page_absent_note(struct ram_block *block, uint64_t first, uint64_t count, enum absent_reason reason);
 /* A page_absent_fn. */
 void free_page_absent_words(const struct ram_block *block, uint64_t word, unsigned long *reported,
                             unsigned long *inflated);
-/* For query-migrate; NULL if there was no migration. Big lock held. */
+
+/* ---- free-page-stats.c ---- */
+
+/* For query-migrate. Big lock held. */
 FreePageStats *free_page_stats(const struct migration_totals *totals);
 
 #endif

@@ -246,6 +246,8 @@ static bool converge(struct outgoing *out, GError **error)
     for (;;) {
         uint64_t normal = out->ram.normal, rest;
 
+        free_page_round(migration.passes);
+        out->ram.hold_guest_ram = migration.passes == 1 && free_page_tick(migration_now());
         if (!send_pass(out, error)) {
             return false;
         }
@@ -474,7 +476,6 @@ static bool outgoing_run(struct outgoing *out, GError **error)
     rate_limit_init(&out->limit, out->limit_set, migration_now());
     follow_limit(out);
     out->window_start = out->last_sync = migration_now();
-    out->ram.hold_guest_ram = free_page_tick(migration_now());
     return converge(out, error) && switch_over(out, error);
 }
 

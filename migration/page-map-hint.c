@@ -126,10 +126,6 @@ static void look_at(struct look_item *item)
 {
     const uint8_t *host = item->bm->block->host + item->word * BITS_PER_LONG * GUEST_PAGE_SIZE;
 
-    if (!item->bm->map->pristine) {
-        item->in_use = item->bits; /* a zero page must go on the wire anyway, and the sender looks for itself */
-        return;
-    }
     for (unsigned long bits = item->bits; bits; bits &= bits - 1) {
         int bit = __builtin_ctzl(bits);
 
@@ -139,15 +135,21 @@ static void look_at(struct look_item *item)
     }
 }
 
-/* Zero, and never claimed: the destination has it so. Lock held. */
+/*
+ * Zero, and never claimed: a destination that began as zeros has it so. Zeros of which it must be told are dirty, but need
+ * not be read again, unless a mark that was taken since the look says that they were written. Lock held.
+ */
 static void decide(const struct look_item *item)
 {
     struct block_map *bm = item->bm;
-    unsigned long keep = item->bits & (item->in_use | bm->claimed[item->word]);
+    unsigned long written = bm->dirty[item->word] | bm->doubt[item->word];
+    unsigned long zero = item->bits & ~item->in_use & ~written;
+    unsigned long skip = bm->map->pristine ? zero & ~bm->claimed[item->word] : 0;
 
-    word_redirty(bm, item->word, keep);
-    bm->map->doubt_sent += __builtin_popcountl(keep);
-    word_skip(bm, item->word, SKIP_ZERO, item->bits & ~keep & ~bm->dirty[item->word]);
+    word_redirty(bm, item->word, item->bits & ~skip);
+    bm->hole[item->word] |= zero & ~skip;
+    bm->map->doubt_sent += __builtin_popcountl(item->in_use);
+    word_skip(bm, item->word, SKIP_HINTED_ZERO, skip);
 }
 
 bool page_map_look(struct page_map *map)

@@ -6,7 +6,7 @@
 
 #include "migration/page-map.h"
 
-const char *const skip_reason_names[SKIP_REASONS] = { "hole", "hinted", "reported", "inflated", "zero" };
+const char *const skip_reason_names[SKIP_REASONS] = { "never-populated", "hinted", "hinted-zero", "reported", "inflated", "zero" };
 
 /* ---- life ---- */
 
@@ -99,6 +99,32 @@ uint64_t page_map_doubt_count(struct page_map *map)
     uint64_t count = map->doubt_count;
     page_map_unlock(map);
     return count;
+}
+
+static uint64_t in_question_slice(struct block_map *bm, uint64_t first, uint64_t count)
+{
+    uint64_t pages = 0;
+
+    page_map_lock(bm->map);
+    for (uint64_t w = first / BITS_PER_LONG; w < BITMAP_WORDS(first + count); w++) {
+        pages += __builtin_popcountl(bm->dirty[w] & ~bm->hole[w]);
+    }
+    page_map_unlock(bm->map);
+    return pages;
+}
+
+uint64_t page_map_in_question(struct page_map *map)
+{
+    uint64_t pages = 0;
+
+    for (unsigned i = 0; i < map->block_count; i++) {
+        struct block_map *bm = &map->blocks[i];
+
+        for (uint64_t first = 0; first < bm->pages; first += PAGE_MAP_SLICE) {
+            pages += in_question_slice(bm, first, MIN(PAGE_MAP_SLICE, bm->pages - first));
+        }
+    }
+    return pages;
 }
 
 uint64_t page_map_doubt_sent(struct page_map *map)

@@ -20,7 +20,7 @@
 #define PAGE_RUN_WORDS   (PAGE_MAP_RUN / BITS_PER_LONG)
 
 /* Why a page is not at the destination (and need not be). */
-enum skip_reason { SKIP_HOLE, SKIP_HINTED, SKIP_REPORTED, SKIP_INFLATED, SKIP_ZERO, SKIP_REASONS };
+enum skip_reason { SKIP_HOLE, SKIP_HINTED, SKIP_HINTED_ZERO, SKIP_REPORTED, SKIP_INFLATED, SKIP_ZERO, SKIP_REASONS };
 extern const char *const skip_reason_names[SKIP_REASONS];
 
 /* What the map asks of memory and accelerator; tests put their own here. */
@@ -94,6 +94,8 @@ void page_map_claim_done(struct block_map *bm, const struct page_run *run);
 /* Pages to be sent, those in doubt included. */
 uint64_t page_map_dirty_count(struct page_map *map);
 uint64_t page_map_doubt_count(struct page_map *map);
+/* Dirty pages of which it is not known that they are zero: what a request for free pages might spare. */
+uint64_t page_map_in_question(struct page_map *map);
 /* Doubtful pages that turned out to be in use. */
 uint64_t page_map_doubt_sent(struct page_map *map);
 /* Pages that are skipped now for a reason. */

@@ -296,22 +296,45 @@ static void info_migrate_ram(const MigrationStats *ram)
     }
 }
 
+static void info_migrate_skipped(const FreePageStats *stats)
+{
+    const struct {
+        const char *reason;
+        uint64_t pages;
+    } rows[] = {
+        { "never populated", stats->never_populated }, { "hinted", stats->hinted },
+        { "hinted, zeroed", stats->hinted_zero },      { "reported", stats->reported },
+        { "inflated", stats->inflated },               { "zero", stats->zero },
+    };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(rows); i++) {
+        monitor_printf("skipped, %s: %" PRIu64 " pages (%" PRIu64 " kbytes)\n", rows[i].reason, rows[i].pages,
+                       rows[i].pages * 4);
+    }
+}
+
 static void info_migrate_free_pages(const FreePageStats *stats)
 {
-    monitor_printf("free pages: %s", stats->state);
+    monitor_printf("free page hints: %s", FreePageState_str(stats->state));
     if (stats->reason) {
         monitor_printf(" (%s)", stats->reason);
     }
-    monitor_printf("\nskipped by reason: hole %" PRIu64 ", hinted %" PRIu64 ", reported %" PRIu64 ", inflated %" PRIu64
-                   ", zero %" PRIu64 " pages\n", stats->hole, stats->hinted, stats->reported, stats->inflated, stats->zero);
-    monitor_printf("hint requests: %" PRIu64 ", buffers: %" PRIu64 ", late: %" PRIu64 ", rejected: %" PRIu64
-                   ", timed out: %" PRIu64 "\n", stats->requests, stats->buffers, stats->late, stats->rejected,
-                   stats->timed_out);
+    monitor_printf("\n");
+    info_migrate_skipped(stats);
+    monitor_printf("hint requests: %" PRIu64 ", accepted: %" PRIu64 ", late: %" PRIu64 ", timed out: %" PRIu64 "\n",
+                   stats->requests, stats->accepted, stats->late, stats->timed_out);
+    monitor_printf("hints rejected: %" PRIu64 " (no RAM %" PRIu64 ", partial %" PRIu64 ", malformed %" PRIu64 ")\n",
+                   stats->rejected, stats->rejected_no_ram, stats->rejected_partial, stats->rejected_malformed);
     if (stats->has_time_to_first_hint) {
         monitor_printf("time to first hint: %" PRId64 " ms\n", stats->time_to_first_hint);
     }
     if (stats->has_time_to_stop) {
         monitor_printf("time to stop: %" PRId64 " ms\n", stats->time_to_stop);
+    }
+    monitor_printf("head start: %" PRId64 " ms\n", stats->head_start);
+    if (stats->has_guest_free && stats->guest_free) {
+        monitor_printf("covered: %" PRIu64 " of %" PRIu64 " kbytes free in the guest (%" PRIu64 " %%)\n",
+                       stats->covered >> 10, stats->guest_free >> 10, stats->covered * 100 / stats->guest_free);
     }
 }
 

@@ -61,28 +61,43 @@ static void publish(struct virtio_balloon *b)
     virtio_notify_config(&b->vdev);
 }
 
-static bool provider_start(struct free_page_provider *provider, uint32_t id, GError **error)
+static FreePageState provider_ready(struct free_page_provider *provider)
 {
     struct virtio_balloon *b = balloon_of(provider);
     struct virtqueue *vq = balloon_queue_find(b, BALLOON_HINT);
 
-    if (!(b->vdev.status & VIRTIO_CONFIG_S_DRIVER_OK)) {
-        return error_setf(error, "the guest has no balloon driver");
+    if (!b->free_page_hint) {
+        return FREE_PAGE_STATE_NOT_OFFERED;
     }
-    if (!vq) {
-        return error_setf(error, "the guest's balloon driver does not know free page hints");
+    if (!b->vdev.vm_running) {
+        return FREE_PAGE_STATE_VM_STOPPED;
     }
-    if (!virtqueue_ready(vq)) {
-        return error_setf(error, "the balloon device needs a reset by the guest");
+    if (virtio_is_broken(&b->vdev)) {
+        return FREE_PAGE_STATE_BROKEN;
     }
     if (!b->vdev.running) {
-        return error_setf(error, "the guest does not run");
+        return FREE_PAGE_STATE_NO_DRIVER;
+    }
+    return !vq ? FREE_PAGE_STATE_NOT_NEGOTIATED
+           : virtqueue_ready(vq) ? FREE_PAGE_STATE_ACTIVE : FREE_PAGE_STATE_NO_DRIVER;
+}
+
+static void provider_start(struct free_page_provider *provider, uint32_t id)
+{
+    struct virtio_balloon *b = balloon_of(provider);
+
+    if (!b->done_owed) { /* what is free now, before it is allocated to be hinted */
+        balloon_stats_sample(b);
     }
     provider->poison = virtio_has_feature(&b->vdev, VIRTIO_BALLOON_F_PAGE_POISON);
     set_status(b, HINT_REQUESTED, id);
     b->done_owed = true;
     publish(b);
-    return true;
+}
+
+static uint64_t provider_guest_free(struct free_page_provider *provider)
+{
+    return balloon_of(provider)->stats_sample;
 }
 
 static void provider_stop(struct free_page_provider *provider)
@@ -128,19 +143,23 @@ static void provider_drain(struct free_page_provider *provider)
     }
 }
 
-/* The device stops: a request that was open is over. The queue is stopped already. */
-void balloon_hint_stop(struct virtio_balloon *b, bool reset)
+/* A request that was open is over. The queue is stopped already. */
+void balloon_hint_stop(struct virtio_balloon *b, FreePageState why)
 {
     uint32_t open = set_status(b, b->hint_status == HINT_DONE ? HINT_DONE : HINT_STOPPED, 0);
 
     if (open) {
-        free_page_guest_stopped(open);
+        free_page_device_stopped(open, why);
     }
-    if (reset) { /* a new driver holds nothing */
-        b->guest_hint_id = 0;
-        b->done_owed = b->hint_resume_done = false;
-        b->hint_status = HINT_STOPPED;
-    }
+}
+
+/* After a reset: a new driver holds nothing. */
+void balloon_hint_reset(struct virtio_balloon *b)
+{
+    balloon_hint_stop(b, FREE_PAGE_STATE_RESET);
+    b->guest_hint_id = 0;
+    b->done_owed = b->hint_resume_done = false;
+    b->hint_status = HINT_STOPPED;
 }
 
 /* The destination owes the guest its pages as much as the source did: whatever was not done is done now. */
@@ -184,7 +203,7 @@ static void take_command(struct virtio_balloon *b, const struct virtqueue_elemen
     uint32_t id, open = open_request(b, b->guest_hint_id);
 
     if (virtqueue_element_read(element, 0, &id, sizeof(id)) < sizeof(id)) {
-        free_page_rejected(1);
+        free_page_rejected(FREE_PAGE_MALFORMED);
         return;
     }
     trace_virtio_balloon_hint_guest(id);
@@ -223,14 +242,10 @@ static void batch_add(struct virtio_balloon *b, struct batch *batch, const struc
         struct ram_block *block;
 
         if (!memory_translate(view, gpa, &n, true, &block, &offset)) {
-            free_page_rejected(1);
+            free_page_rejected(FREE_PAGE_NO_RAM);
             return;
         }
-        if (block->migratable) {
-            batch->ranges[batch->count++] = (struct free_page_range){ block, offset, n };
-        } else {
-            free_page_rejected(1);
-        }
+        batch->ranges[batch->count++] = (struct free_page_range){ block, offset, n };
         if (batch->count == FREE_PAGE_BATCH) {
             batch_flush(b, batch);
         }
@@ -267,7 +282,7 @@ bool balloon_hint_handle(struct virtio_balloon *b, struct virtqueue *vq, uint64_
 
     if (!balloon_cursor_next(cursor, vq)) {
         if (virtio_is_broken(&b->vdev)) { /* by this chain: a broken queue is not looked at again */
-            free_page_rejected(1);
+            free_page_rejected(FREE_PAGE_MALFORMED);
         }
         return false;
     }
@@ -293,7 +308,9 @@ void balloon_hint_init(struct virtio_balloon *b)
     b->hint_id = FIRST_ID;
     b->provider = (struct free_page_provider){
         .name = "virtio-balloon",
+        .ready = provider_ready,
         .start = provider_start,
+        .guest_free = provider_guest_free,
         .stop = provider_stop,
         .done = provider_done,
         .drain = provider_drain,

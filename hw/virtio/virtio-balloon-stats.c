@@ -36,19 +36,33 @@ static void arm_timer(struct virtio_balloon *b, int64_t seconds)
     timer_set(&b->stats_timer, vm_clock_ns(VM_CLOCK_VIRTUAL) + seconds * NSEC_PER_SEC);
 }
 
-/* Returns the driver's buffer, which it answers with a filled one. */
-static void poll_guest(void *opaque)
+/* Returns the driver's buffer, which it answers with a filled one. False: no driver, one that owes an answer or stands still. */
+static bool ask_guest(struct virtio_balloon *b)
 {
-    struct virtio_balloon *b = opaque;
     struct virtqueue *vq = balloon_queue_find(b, BALLOON_STATISTICS);
 
     if (!b->stats_held || !vq || !b->vdev.running) {
-        arm_timer(b, b->stats_interval); /* no driver, one that owes an answer, or one that stands still */
-        return;
+        return false;
     }
     b->stats_held = false;
     virtqueue_push(vq, b->stats_head, 0);
     virtqueue_notify(vq);
+    return true;
+}
+
+static void poll_guest(void *opaque)
+{
+    struct virtio_balloon *b = opaque;
+
+    if (!ask_guest(b)) {
+        arm_timer(b, b->stats_interval);
+    }
+}
+
+void balloon_stats_sample(struct virtio_balloon *b)
+{
+    b->stats_sample = UINT64_MAX;
+    b->stats_sampling = ask_guest(b);
 }
 
 static void parse(struct virtio_balloon *b, const struct virtqueue_element *element)
@@ -62,6 +76,10 @@ static void parse(struct virtio_balloon *b, const struct virtqueue_element *elem
         if (stats[i].tag < BALLOON_STATS) {
             b->stats[stats[i].tag] = stats[i].val;
         }
+    }
+    if (b->stats_sampling) {
+        b->stats_sampling = false;
+        b->stats_sample = b->stats[VIRTIO_BALLOON_S_MEMFREE];
     }
     b->stats_time = vm_clock_ns(VM_CLOCK_HOST) / NSEC_PER_SEC;
 }
@@ -89,7 +107,7 @@ bool balloon_stats_handle(struct virtio_balloon *b, struct virtqueue *vq)
 /* The ring that the buffer came from is gone, and what was said with it. */
 void balloon_stats_reset(struct virtio_balloon *b)
 {
-    b->stats_held = false;
+    b->stats_held = b->stats_sampling = false;
     b->stats_time = 0;
     forget(b);
 }
@@ -149,6 +167,7 @@ bool balloon_stats_set_interval(struct virtio_balloon *b, JsonNode *value, GErro
 void balloon_stats_init(struct virtio_balloon *b)
 {
     timer_init(&b->stats_timer, VM_CLOCK_VIRTUAL, poll_guest, b);
+    b->stats_sample = UINT64_MAX;
     forget(b);
 }
 

@@ -337,7 +337,7 @@ static void balloon_running_changed(struct virtio_device *vdev, bool running)
         balloon_hint_start(b);
     } else {
         rewind_cursors(b);
-        balloon_hint_stop(b, false);
+        balloon_hint_stop(b, vdev->vm_running ? FREE_PAGE_STATE_RESET : FREE_PAGE_STATE_VM_STOPPED);
     }
 }
 
@@ -346,7 +346,7 @@ static void balloon_reset(struct virtio_device *vdev)
     struct virtio_balloon *b = (struct virtio_balloon *)vdev;
 
     balloon_stats_reset(b);
-    balloon_hint_stop(b, true);
+    balloon_hint_reset(b);
     b->poison_val = 0;
     b->actual = 0; /* the balloon's pages are the guest's again; the host's wish stays */
 }
@@ -363,7 +363,7 @@ static void balloon_reset_queue(struct virtio_device *vdev, struct virtqueue *vq
     if (role == BALLOON_STATISTICS) {
         balloon_stats_reset(b);
     } else if (role == BALLOON_HINT) {
-        balloon_hint_stop(b, false); /* the driver lives on, and DONE is owed to it */
+        balloon_hint_stop(b, FREE_PAGE_STATE_RESET); /* the driver lives on, and DONE is owed to it */
         b->guest_hint_id = 0;
     }
 }
@@ -487,7 +487,7 @@ bool virtio_balloon_realize(struct virtio_balloon *b, struct device *device, con
     balloon_hint_init(b);
     return virtio_init(&b->vdev, device, &virtio_balloon_ops, transport, config_length(b), error) &&
            find_iothread(b, error) && add_queues(b, error) &&
-           balloon_register(&broker_ops, b, b->free_page_hint ? &b->provider : NULL, error);
+           balloon_register(&broker_ops, b, &b->provider, error);
 }
 
 void virtio_balloon_unrealize(struct virtio_balloon *b)

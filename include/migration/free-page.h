@@ -10,24 +10,29 @@
 #include <stdint.h>
 
 #include "memory/ram-block.h"
+#include "qapi/qapi-types.h" /* FreePageState */
 #include "util/error.h"
 
 /*
- * A provider answers requests for free pages: the balloon device, through balloon.c. All calls but `kick`-like ones are
- * made with the big lock held.
+ * A provider answers requests for free pages: the balloon device, through balloon.c. All calls are made with the big lock
+ * held and without the migration's own.
  */
 struct free_page_provider {
-    const char *name; /* the device's id or type, for statistics */
+    const char *name; /* the device's id or type, for messages */
     /* The guest relies on what is in its free pages (page poison was negotiated). Set before hints come. */
     bool poison;
-    /* Publishes a request under `id` to the guest. false: it cannot now (no driver, not negotiated), and why. */
-    bool (*start)(struct free_page_provider *provider, uint32_t id, GError **error);
+    /* FREE_PAGE_STATE_ACTIVE: the guest can be asked now; else why not. */
+    FreePageState (*ready)(struct free_page_provider *provider);
+    /* Publishes a request under `id` to the guest, which is ready. The one before has ended; no DONE need lie between. */
+    void (*start)(struct free_page_provider *provider, uint32_t id);
     /* The host wants no more pages under any id: publish stop (the guest may still hold its pages). Idempotent. */
     void (*stop)(struct free_page_provider *provider);
     /* The guest may take its pages back: publish DONE. Idempotent; follows every start, on the destination too. */
     void (*done)(struct free_page_provider *provider);
     /* Waits until no buffer is being handled (a handler in hand), and rewinds or returns what was popped. */
     void (*drain)(struct free_page_provider *provider);
+    /* Bytes that the guest's statistics called free after the first start() since DONE; UINT64_MAX: it did not say. */
+    uint64_t (*guest_free)(struct free_page_provider *provider);
 };
 
 /* balloon.c registers what the guest offers; at most one at a time. Big lock. */
@@ -59,8 +64,11 @@ enum free_page_verdict free_page_bitmap(uint32_t id, struct ram_block *block, ui
                                         const unsigned long *words);
 /* The guest said "that was all" under `id`. */
 void free_page_guest_stopped(uint32_t id);
-/* A buffer was malformed or outside RAM: counted, nothing else. */
-void free_page_rejected(uint64_t count);
+/* The device was reset or stands still while the request `id` was open: FREE_PAGE_STATE_RESET, _VM_STOPPED. */
+void free_page_device_stopped(uint32_t id, FreePageState why);
+/* Something that the guest sent has no effect: counted, by cause. */
+enum free_page_reject { FREE_PAGE_NO_RAM, FREE_PAGE_PARTIAL, FREE_PAGE_MALFORMED, FREE_PAGE_REJECTS };
+void free_page_rejected(enum free_page_reject cause);
 
 /*
  * Pages whose content is known not to matter or to be zero, kept whether or not a migration runs, in a bitmap per block:

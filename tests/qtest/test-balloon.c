@@ -251,7 +251,7 @@ static void run_hints(const char *args)
     transfer(q, 2, PAGES, 4096, VRING_DESC_F_WRITE); /* too late */
     reply = query(q, "query-migrate");
     g_assert_cmpstr(json_object_get_string_member(free_pages(reply), "state"), ==, "stopped");
-    g_assert_cmpint(json_object_get_int_member(free_pages(reply), "buffers"), ==, 4);
+    g_assert_cmpint(json_object_get_int_member(free_pages(reply), "accepted"), ==, 4);
     g_assert_cmpint(json_object_get_int_member(free_pages(reply), "late"), ==, 1);
     g_assert_cmpint(json_object_get_int_member(free_pages(reply), "hinted"), >, 2048);
     json_object_unref(reply);

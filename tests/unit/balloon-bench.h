@@ -33,8 +33,9 @@ static inline void set_vm_running(bool running)
 static GMutex record_lock; /* hints come from an iothread, too */
 static struct free_page_provider *provider;
 static uint32_t open_id, stopped_id;
+static FreePageState stopped_why;
 static struct {
-    uint64_t taken_bytes, taken_ranges, late_ranges, rejected, absent_bytes[2], largest_batch;
+    uint64_t taken_bytes, taken_ranges, late_ranges, rejected[FREE_PAGE_REJECTS], absent_bytes[2], largest_batch;
     uint64_t first_offset;
     GThread *thread;
 } record;
@@ -85,13 +86,22 @@ void free_page_guest_stopped(uint32_t id)
 {
     g_mutex_lock(&record_lock);
     stopped_id = id;
+    stopped_why = FREE_PAGE_STATE_STOPPED;
     g_mutex_unlock(&record_lock);
 }
 
-void free_page_rejected(uint64_t count)
+void free_page_device_stopped(uint32_t id, FreePageState why)
 {
     g_mutex_lock(&record_lock);
-    record.rejected += count;
+    stopped_id = id;
+    stopped_why = why;
+    g_mutex_unlock(&record_lock);
+}
+
+void free_page_rejected(enum free_page_reject cause)
+{
+    g_mutex_lock(&record_lock);
+    record.rejected[cause]++;
     g_mutex_unlock(&record_lock);
 }
 
@@ -189,11 +199,9 @@ static inline void send_pages(unsigned q, hwaddr gpa, uint32_t length)
 
 static inline void start_request(uint32_t id)
 {
-    g_autoptr(GError) error = NULL;
-
     open_id = id;
-    provider->start(provider, id, &error);
-    g_assert_no_error(error);
+    g_assert_cmpint(provider->ready(provider), ==, FREE_PAGE_STATE_ACTIVE);
+    provider->start(provider, id);
 }
 
 #endif

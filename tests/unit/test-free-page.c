@@ -54,22 +54,34 @@ static const struct page_log fake_log = { .take = fake_take, .arm = fake_arm, .p
 static struct {
     uint32_t id;
     unsigned starts, stops, drains, dones, takes_at_start;
-    bool refuse;
+    FreePageState ready;
+    unsigned ready_calls, changes_its_mind; /* from that call on there is no driver; 0: never */
+    uint64_t guest_free;
     GString *order;
 } device;
 
-static bool device_start(struct free_page_provider *provider, uint32_t id, GError **error)
+static FreePageState device_ready(struct free_page_provider *provider)
 {
     g_assert_true(big_locked());
-    if (device.refuse) {
-        return error_setf(error, "the guest has no balloon driver");
-    }
+    device.ready_calls++;
+    return device.changes_its_mind && device.ready_calls >= device.changes_its_mind ? FREE_PAGE_STATE_NO_DRIVER
+                                                                                    : device.ready;
+}
+
+static uint64_t device_guest_free(struct free_page_provider *provider)
+{
+    return device.guest_free;
+}
+
+static void device_start(struct free_page_provider *provider, uint32_t id)
+{
+    g_assert_true(big_locked());
+    g_assert_cmpint(device.ready, ==, FREE_PAGE_STATE_ACTIVE);
     g_assert_cmpuint(id, >, 1);
     g_assert_cmpuint(id, !=, device.id);
     __atomic_store_n(&device.id, id, __ATOMIC_RELAXED);
     device.starts++;
     device.takes_at_start = __atomic_load_n(&takes, __ATOMIC_RELAXED);
-    return true;
 }
 
 static void device_stop(struct free_page_provider *provider)
@@ -92,18 +104,28 @@ static void device_done(struct free_page_provider *provider)
     g_string_append_c(device.order, 'd');
 }
 
-static struct free_page_provider provider = { .name = "balloon0", .start = device_start, .stop = device_stop,
-                                              .drain = device_drain, .done = device_done };
+static struct free_page_provider provider = { .name = "balloon0", .ready = device_ready, .start = device_start,
+                                              .stop = device_stop, .drain = device_drain, .done = device_done,
+                                              .guest_free = device_guest_free };
 
 /* ---- a migration ---- */
 
 static struct migration_parameters parameters;
 
-static void begin(void)
+static unsigned pass;
+
+static void next_round(void)
 {
     big_unlock();
-    free_page_begin(map, &parameters);
+    free_page_round(++pass);
     big_lock();
+}
+
+static void begin(void)
+{
+    free_page_begin(map, &parameters);
+    pass = 0;
+    next_round();
 }
 
 static bool tick(int64_t ms_from_now)
@@ -120,7 +142,9 @@ static void setup(void)
                                                 .hint_growth = 100 };
     g_string_free(device.order ? device.order : g_string_new(NULL), TRUE);
     device.starts = device.stops = device.drains = device.dones = 0; /* the id stays: none comes twice */
-    device.refuse = false;
+    device.ready = FREE_PAGE_STATE_ACTIVE;
+    device.ready_calls = device.changes_its_mind = 0;
+    device.guest_free = UINT64_MAX;
     device.order = g_string_new(NULL);
     memset(log_marks, 0, sizeof(log_marks));
     memset(populated_from_start, 1, sizeof(populated_from_start));
@@ -153,7 +177,7 @@ static void check_state(const char *state)
     struct migration_totals totals = { 0 };
     FreePageStats *stats = free_page_stats(&totals);
 
-    g_assert_cmpstr(stats->state, ==, state);
+    g_assert_cmpstr(FreePageState_str(stats->state), ==, state);
     qapi_free_FreePageStats(stats);
 }
 
@@ -223,8 +247,11 @@ static void test_ranges(void)
     hint_bytes(device.id, 4096, UINT64_MAX - 100);
     hint_bytes(device.id, UINT64_MAX - 4096, 8192);
     stats = stats_now();
-    g_assert_cmpuint(stats->rejected, ==, 4);
-    g_assert_cmpuint(stats->buffers, ==, 3);
+    g_assert_cmpuint(stats->rejected, ==, 5);
+    g_assert_cmpuint(stats->rejected_no_ram, ==, 4);
+    g_assert_cmpuint(stats->rejected_partial, ==, 1);
+    g_assert_cmpuint(stats->accepted, ==, 2);
+    g_assert_cmpuint(stats->covered, ==, 3 * GUEST_PAGE_SIZE);
     g_assert_cmpuint(stats->hinted, ==, 3);
     g_assert_true(stats->has_time_to_first_hint);
     g_assert_false(stats->has_time_to_stop);
@@ -271,19 +298,20 @@ static void test_deadline(void)
 
 static void test_growth(void)
 {
-    volatile uint8_t *memory;
+    g_autofree uint8_t *some = NULL, *much = NULL;
 
     setup();
-    parameters.hint_growth = 1; /* of 4 MiB */
+    parameters.hint_growth = 1; /* of 4 MiB: the least that is allowed, 64 MiB, counts */
     begin();
-    memory = g_malloc(8 * MIB);
-    for (uint64_t at = 0; at < 8 * MIB; at += 4096) {
-        memory[at] = 1;
-    }
+    some = g_malloc(32 * MIB);
+    memset(some, 1, 32 * MIB);
     tick(100);
+    check_state("active");
+    much = g_malloc(64 * MIB);
+    memset(much, 1, 64 * MIB);
+    tick(200);
     check_state("growth");
     g_assert_cmpuint(device.dones, ==, 1);
-    g_free((void *)memory);
     finish();
 }
 
@@ -303,24 +331,116 @@ static void test_not_needed(void)
     setup();
     parameters.hint_threshold = 100; /* never */
     begin();
-    check_state("not-needed");
+    check_state("disabled");
+    finish();
+
+    setup();
+    parameters.hint_timeout = 0;
+    begin();
+    check_state("disabled");
     finish();
 }
 
-static void test_refused(void)
+/* A guest that cannot be asked is not; the reason is told in words; each pass looks again. */
+static void test_not_ready(void)
 {
     FreePageStats *stats;
 
     setup();
-    device.refuse = true;
+    device.ready = FREE_PAGE_STATE_NO_DRIVER;
     begin();
     stats = stats_now();
-    g_assert_cmpstr(stats->state, ==, "refused");
-    g_assert_cmpstr(stats->reason, ==, "the guest has no balloon driver");
+    g_assert_cmpint(stats->state, ==, FREE_PAGE_STATE_NO_DRIVER);
+    g_assert_cmpstr(stats->reason, ==, "the guest has no balloon driver that is ready");
+    g_assert_cmpuint(stats->requests, ==, 0);
     qapi_free_FreePageStats(stats);
     g_assert_false(tick(0));
+    device.ready = FREE_PAGE_STATE_NOT_NEGOTIATED;
+    next_round();
+    check_state("not-negotiated");
+    device.ready = FREE_PAGE_STATE_ACTIVE;
+    next_round();
+    check_state("active");
+    g_assert_false(tick(0)); /* no head start after the bulk stage */
     finish();
+    g_assert_cmpuint(device.dones, ==, 1);
+
+    setup();
+    device.changes_its_mind = 2; /* while we sync */
+    begin();
+    check_state("no-driver");
+    g_assert_cmpint(hint(device.id, 0, 10), ==, FREE_PAGE_LATE);
+    finish();
+    g_assert_cmpuint(device.starts, ==, 0);
     g_assert_cmpuint(device.dones, ==, 0);
+}
+
+static void stop_and_round(void)
+{
+    free_page_guest_stopped(device.id);
+    next_round();
+}
+
+/* Each pass may ask anew, under an id of its own, if the last request ended well and enough is dirty again. */
+static void test_rounds(void)
+{
+    uint32_t first;
+    FreePageStats *stats;
+
+    setup();
+    parameters.hint_threshold = 25;
+    begin();
+    first = device.id;
+    hint(first, 0, 600);
+    next_round(); /* one that is open goes on */
+    g_assert_cmpuint(device.starts, ==, 1);
+    stop_and_round();
+    g_assert_cmpuint(device.starts, ==, 2);
+    g_assert_cmpint(hint(first, 700, 10), ==, FREE_PAGE_LATE);
+    g_assert_cmpint(hint(device.id, 600, 300), ==, FREE_PAGE_TAKEN);
+    stats = stats_now();
+    g_assert_cmpuint(stats->requests, ==, 2);
+    g_assert_cmpuint(stats->covered, ==, 900 * GUEST_PAGE_SIZE);
+    g_assert_cmpuint(stats->late, ==, 1);
+    qapi_free_FreePageStats(stats);
+    stop_and_round(); /* 124 pages of 1024 are in question: not worth it */
+    g_assert_cmpuint(device.starts, ==, 2);
+    memset(log_marks, 1, 300 * sizeof(log_marks[0]));
+    page_map_sync(map);
+    next_round(); /* 424 again: a guest that goes on like that would be asked for ever */
+    g_assert_cmpuint(device.starts, ==, 2);
+    check_state("stopped");
+    g_assert_cmpuint(device.dones, ==, 0);
+    finish();
+    g_assert_cmpstr(device.order->str, ==, "srd"); /* once for all of them */
+    g_assert_cmpuint(device.dones, ==, 1);
+
+    setup();
+    begin();
+    tick(5100);
+    next_round(); /* a guest that did not answer in time is left alone */
+    g_assert_cmpuint(device.starts, ==, 1);
+    finish();
+}
+
+/* What the guest's own statistics called free when it was asked. */
+static void test_coverage(void)
+{
+    FreePageStats *stats;
+
+    setup();
+    begin();
+    stats = stats_now();
+    g_assert_false(stats->has_guest_free);
+    qapi_free_FreePageStats(stats);
+    device.guest_free = 100 * GUEST_PAGE_SIZE;
+    hint(device.id, 0, 60);
+    stats = stats_now();
+    g_assert_true(stats->has_guest_free);
+    g_assert_cmpuint(stats->guest_free, ==, 100 * GUEST_PAGE_SIZE);
+    g_assert_cmpuint(stats->covered, ==, 60 * GUEST_PAGE_SIZE);
+    qapi_free_FreePageStats(stats);
+    finish();
 }
 
 /* Rule 4: bounded by the parameter, by the guest's silence, and ended by its stop. */
@@ -361,7 +481,7 @@ static void test_ends(void)
     setup();
     begin();
     stop_listener->changed(stop_listener->opaque, false, RUN_STATE_PAUSED);
-    check_state("closed");
+    check_state("vm-stopped");
     g_assert_cmpstr(device.order->str, ==, "srd");
     finish();
 
@@ -372,7 +492,20 @@ static void test_ends(void)
     g_assert_cmpuint(device.dones, ==, 1);
     tick(10000);
     finish();
+
+    setup();
+    begin();
+    check_state("no-device");
+    finish();
     g_assert_true(free_page_provider_register(&provider, NULL));
+
+    setup();
+    begin();
+    free_page_device_stopped(device.id, FREE_PAGE_STATE_RESET);
+    check_state("reset");
+    g_assert_cmpint(hint(device.id, 0, 10), ==, FREE_PAGE_LATE);
+    finish();
+    g_assert_cmpuint(device.dones, ==, 1);
 }
 
 static void test_one_provider(void)
@@ -408,7 +541,7 @@ static void test_doubt(void)
     g_assert_cmpuint(page_map_dirty_count(map), ==, PAGES - 19);
     stats = stats_now();
     g_assert_cmpuint(stats->hinted, ==, 17);
-    g_assert_cmpuint(stats->zero, ==, 2);
+    g_assert_cmpuint(stats->hinted_zero, ==, 2);
     qapi_free_FreePageStats(stats);
     g_assert_cmpuint(map->doubt_sent, ==, 1);
     memset(block->host + 12 * GUEST_PAGE_SIZE, 0, GUEST_PAGE_SIZE);
@@ -429,7 +562,7 @@ static void test_absent(void)
     stats = stats_now();
     g_assert_cmpuint(stats->inflated, ==, 10);
     g_assert_cmpuint(stats->reported, ==, 8);
-    g_assert_cmpuint(stats->hole, ==, 5);
+    g_assert_cmpuint(stats->never_populated, ==, 5);
     qapi_free_FreePageStats(stats);
     finish();
 }
@@ -480,7 +613,9 @@ int main(int argc, char **argv)
     g_test_add_func("/free-page/deadline", test_deadline);
     g_test_add_func("/free-page/growth", test_growth);
     g_test_add_func("/free-page/not-needed", test_not_needed);
-    g_test_add_func("/free-page/refused", test_refused);
+    g_test_add_func("/free-page/not-ready", test_not_ready);
+    g_test_add_func("/free-page/rounds", test_rounds);
+    g_test_add_func("/free-page/coverage", test_coverage);
     g_test_add_func("/free-page/head-start", test_head_start);
     g_test_add_func("/free-page/ends", test_ends);
     g_test_add_func("/free-page/one-provider", test_one_provider);

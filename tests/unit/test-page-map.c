@@ -382,7 +382,7 @@ static void test_zeroed_before_hint(void)
     g_assert_false(bitmap_test(w.map->blocks->dirty, 10));
     g_assert_true(bitmap_test(w.map->blocks->dirty, 12));
     page_map_skipped(w.map, skipped);
-    g_assert_cmpuint(skipped[SKIP_ZERO], ==, 2);
+    g_assert_cmpuint(skipped[SKIP_HINTED_ZERO], ==, 2);
 
     while (send_window(&cursor)) {
     }

@@ -75,8 +75,10 @@ static void test_round_trip(void)
     qmp_balloon(GUEST_RAM / 2, NULL);
     reg_write(ACTUAL, 99, 4);
     reg_write(POISON, 0x5a, 4);
+    send_stats(0, 1);
+    start_request(31); /* asks for what is free now */
+    g_assert_true(guest_wait_used(BALLOON_STATISTICS, 1));
     send_stats(0, 1234);
-    start_request(31);
     id = reg_read(COMMAND, 4);
     send_command(3, id);
     provider->stop(provider);
@@ -224,7 +226,7 @@ static void test_random(void)
         case 0: set_vm_running(false); set_vm_running(true); break;
         case 1:
             open_id = 1000 + round;
-            provider->start(provider, open_id, NULL);
+            provider->start(provider, open_id);
             break;
         case 2: provider->drain(provider); break;
         case 3: provider->done(provider); break;

@@ -46,6 +46,8 @@ struct virtio_balloon {
     bool stats_held;
     uint16_t stats_head;
     uint64_t stats[BALLOON_STATS]; /* UINT64_MAX: the guest did not say */
+    bool stats_sampling;           /* the next free-memory figure is `stats_sample` */
+    uint64_t stats_sample;         /* bytes free when the guest was first asked for its free pages; UINT64_MAX: unknown */
     int64_t stats_time;            /* seconds since 1970; 0: never */
     uint32_t stats_interval;       /* seconds; 0: no polling */
     struct timer stats_timer;
@@ -75,6 +77,8 @@ void balloon_stats_init(struct virtio_balloon *b);
 void balloon_stats_cleanup(struct virtio_balloon *b);
 void balloon_stats_reset(struct virtio_balloon *b);
 bool balloon_stats_handle(struct virtio_balloon *b, struct virtqueue *vq);
+/* Asks for new figures, if a driver can be asked; what they call free becomes `stats_sample`. */
+void balloon_stats_sample(struct virtio_balloon *b);
 JsonNode *balloon_stats_get(struct virtio_balloon *b);
 JsonNode *balloon_stats_get_interval(struct virtio_balloon *b);
 bool balloon_stats_set_interval(struct virtio_balloon *b, JsonNode *value, GError **error);
@@ -82,7 +86,8 @@ bool balloon_stats_set_interval(struct virtio_balloon *b, JsonNode *value, GErro
 /* Free page hints. */
 void balloon_hint_init(struct virtio_balloon *b);
 void balloon_hint_cleanup(struct virtio_balloon *b);
-void balloon_hint_stop(struct virtio_balloon *b, bool reset); /* queues are stopped */
+void balloon_hint_stop(struct virtio_balloon *b, FreePageState why); /* queues are stopped */
+void balloon_hint_reset(struct virtio_balloon *b);
 void balloon_hint_start(struct virtio_balloon *b);            /* the device runs (again) */
 void balloon_hint_loaded(struct virtio_balloon *b);
 uint32_t balloon_hint_config(struct virtio_balloon *b);
