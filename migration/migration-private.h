@@ -16,7 +16,7 @@ struct migration_parameters {
     uint64_t max_bandwidth;        /* bytes per second; 0: no limit */
     uint64_t downtime_limit;       /* milliseconds */
     uint64_t hint_head_start, hint_timeout;   /* milliseconds */
-    uint64_t hint_threshold, hint_growth;     /* percent of the guest's RAM */
+    uint64_t hint_threshold, hint_growth;     /* percent: of the guest's RAM, of what it populated */
 };
 struct migration_parameters migration_parameters(void);
 char *migration_skip_record(void); /* owned by the caller; NULL: none */
