@@ -2,8 +2,10 @@
 /*
  * Blocks of decoded instructions: made, found, dropped.
  *
- * Keyed by guest-physical address and mode, found through each vCPU's jump cache (by linear address) or the hash table.
- * An instruction that crosses a page makes a block of its own, which also has the second page in its key.
+ * Keyed by mode and by where their bytes are: the host address, so that it does not matter what guest-physical
+ * addresses mean today (RAM behind ROM, BARs over RAM). RAM that a guest has run from is never freed. Found through each
+ * vCPU's jump cache (by linear address) or the hash table. An instruction that crosses a page makes a block of its own,
+ * which also has the second page in its key.
  *
  * Guest code changes. DIRTY_CLIENT_CODE clear means that a page may hold blocks and every writer takes its slow path; the
  * first block on a page clears it and arms. vCPU stores drop the blocks that they overlap and then store, both under
@@ -95,16 +97,16 @@ static void leave_dropped(struct x86_cpu *cpu, const struct x86_insn *insn)
     x86_leave_block(cpu, x86_cpu_rip(cpu), 2);
 }
 
-static unsigned hash_of(uint64_t gpa, uint32_t mode)
+static unsigned hash_of(const uint8_t *host, uint32_t mode)
 {
-    uint64_t h = (gpa ^ (uint64_t)mode << 40) * 0x9e3779b97f4a7c15ull;
+    uint64_t h = ((uintptr_t)host ^ (uint64_t)mode << 40) * 0x9e3779b97f4a7c15ull;
     return h >> 48;
 }
 _Static_assert(HASH_SIZE == 1 << 16, "hash_of gives 16 bits");
 
 static void unlink_from_hash(struct tcg_block *block, uint32_t mode)
 {
-    struct tcg_block **link = &hash_table[hash_of(block->gpa, mode)];
+    struct tcg_block **link = &hash_table[hash_of(block->host, mode)];
     while (*link && *link != block) {
         link = &(*link)->hash_next;
     }
@@ -148,7 +150,7 @@ static void drop_block(struct tcg_block *block)
 /* Bytes that `block` has on `page`: [*first, *last]. */
 static void extent_on_page(const struct tcg_block *block, const struct code_page *page, unsigned *first, unsigned *last)
 {
-    unsigned start = block->gpa & ~TLB_PAGE_MASK, end = start + block->bytes - 1;
+    unsigned start = (uintptr_t)block->host & ~TLB_PAGE_MASK, end = start + block->bytes - 1;
     if (block->pages[0] == page) {
         *first = start;
         *last = MIN(end, GUEST_PAGE_SIZE - 1);
@@ -337,10 +339,10 @@ static void decode_block(struct x86_cpu *cpu, struct tcg_block *block, uint32_t 
     struct x86_decode_context ctx = { .mode = mode, .features = &cpu->features };
     unsigned limit = mode & (X86_MODE_TF | X86_MODE_SHADOW) ? 1 : X86_BLOCK_INSNS;
     enum x86_decode_result result = X86_DECODE_OK;
-    unsigned at = 0, count = 0, length = 0;
+    unsigned at = 0, count = 0, length = 0, start = (uintptr_t)block->host & ~TLB_PAGE_MASK;
 
     while (result == X86_DECODE_OK && count < limit && at < available && at <= X86_BLOCK_BYTES - 15) {
-        if (count && debug_active && debug_page_offset_hit(block->gpa + at)) {
+        if (count && debug_active && debug_page_offset_hit(start + at)) {
             break;
         }
         ctx.offset = at;
@@ -368,12 +370,11 @@ static unsigned fetch_bytes(struct x86_cpu *cpu, uint64_t pc, uint8_t *bytes, un
 
     for (unsigned i = 0; i < count; i++) {
         const struct tlb_page *page;
-        uint64_t gpa;
-        const uint8_t *host = tlb_code(cpu, (pc + i) & mask, &page, &gpa);
+        const uint8_t *host = tlb_code(cpu, (pc + i) & mask, &page);
         if (host) {
             bytes[i] = __atomic_load_n(host, __ATOMIC_RELAXED);
         } else {
-            uint64_t value = 0xff;
+            uint64_t value = 0xff, gpa = page->gpa | ((pc + i) & ~TLB_PAGE_MASK);
             tcg_guest_leave(cpu->tcg);
             flat_view_load(cpu->tcg->memory, gpa, 1, &value);
             tcg_guest_enter(cpu->tcg);
@@ -383,20 +384,19 @@ static unsigned fetch_bytes(struct x86_cpu *cpu, uint64_t pc, uint8_t *bytes, un
     return count;
 }
 
-static void init_block(struct tcg_block *block, uint64_t gpa)
+static void init_block(struct tcg_block *block, const uint8_t *host)
 {
     memset(block, 0, sizeof(*block));
-    block->gpa = gpa;
-    block->gpa2 = NO_GPA;
+    block->host = host;
 }
 
 /* One instruction that is not kept: fetched from a device, or from a page that others keep rewriting. */
-static struct tcg_block *decode_uncached(struct x86_cpu *cpu, uint64_t pc, uint64_t gpa, uint32_t mode)
+static struct tcg_block *decode_uncached(struct x86_cpu *cpu, uint64_t pc, uint32_t mode)
 {
     struct tcg_block *block = cpu->tcg->scratch;
     uint8_t bytes[15];
 
-    init_block(block, gpa);
+    init_block(block, NULL);
     for (unsigned count = 1; count <= 15; count++) { /* byte by byte: must not fault on bytes that it does not have */
         fetch_bytes(cpu, pc + count - 1, bytes + count - 1, 1);
         decode_block(cpu, block, mode | X86_MODE_SHADOW, bytes, count);
@@ -406,6 +406,11 @@ static struct tcg_block *decode_uncached(struct x86_cpu *cpu, uint64_t pc, uint6
     }
     block->mode = mode;
     return block;
+}
+
+static const uint8_t *page_host(const struct tlb_page *page)
+{
+    return page->block->host + page->page * GUEST_PAGE_SIZE;
 }
 
 struct source {
@@ -464,7 +469,7 @@ static bool insert(struct tcg_block *block, struct source *sources, unsigned pag
         sources[i].code->blocks = block;
     }
     if (ok) {
-        struct tcg_block **head = &hash_table[hash_of(block->gpa, block->mode)];
+        struct tcg_block **head = &hash_table[hash_of(block->host, block->mode)];
         block->hash_next = *head;
         __atomic_store_n(head, block, __ATOMIC_RELEASE);
         arena.used += (sizeof(*block) + (block->count + 1) * sizeof(struct x86_insn) + 63) & ~63ull;
@@ -474,17 +479,16 @@ static bool insert(struct tcg_block *block, struct source *sources, unsigned pag
 }
 
 /* The block's bytes are all on one page. NULL: they were written meanwhile. Count 0: the first instruction crosses. */
-static struct tcg_block *decode_in_page(struct x86_cpu *cpu, const struct tlb_page *page, uint64_t pc, uint64_t gpa,
-                                        uint32_t mode)
+static struct tcg_block *decode_in_page(struct x86_cpu *cpu, const struct tlb_page *page, uint64_t pc, uint32_t mode)
 {
     struct tcg_block *block = arena_reserve(cpu->tcg);
-    unsigned first = gpa & ~TLB_PAGE_MASK, available = MIN(GUEST_PAGE_SIZE - first, X86_BLOCK_BYTES);
+    unsigned first = pc & ~TLB_PAGE_MASK, available = MIN(GUEST_PAGE_SIZE - first, X86_BLOCK_BYTES);
     struct source source;
     uint8_t bytes[X86_BLOCK_BYTES];
 
     protect(cpu, &source, page, first, first + available - 1);
-    init_block(block, gpa);
-    guest_copy_from(bytes, source.ram->host + source.page * GUEST_PAGE_SIZE + first, available);
+    init_block(block, page_host(page) + first);
+    guest_copy_from(bytes, block->host, available);
     decode_block(cpu, block, mode, bytes, available);
     if (block->count == 0) {
         return block;
@@ -496,19 +500,19 @@ static struct tcg_block *decode_in_page(struct x86_cpu *cpu, const struct tlb_pa
 }
 
 static struct tcg_block *decode_crossing(struct x86_cpu *cpu, const struct tlb_page *page, const struct tlb_page *page2,
-                                         uint64_t pc, uint64_t gpa, uint32_t mode)
+                                         uint64_t pc, uint32_t mode)
 {
     struct tcg_block *block = arena_reserve(cpu->tcg);
-    unsigned first = gpa & ~TLB_PAGE_MASK, head = GUEST_PAGE_SIZE - first;
+    unsigned first = pc & ~TLB_PAGE_MASK, head = GUEST_PAGE_SIZE - first;
     struct source sources[2];
     uint8_t bytes[15];
 
     protect(cpu, &sources[0], page, first, GUEST_PAGE_SIZE - 1);
     protect(cpu, &sources[1], page2, 0, 14);
-    init_block(block, gpa);
-    block->gpa2 = page2->gpa;
-    guest_copy_from(bytes, sources[0].ram->host + sources[0].page * GUEST_PAGE_SIZE + first, head);
-    guest_copy_from(bytes + head, sources[1].ram->host + sources[1].page * GUEST_PAGE_SIZE, 15 - head);
+    init_block(block, page_host(page) + first);
+    block->host2 = page_host(page2);
+    guest_copy_from(bytes, block->host, head);
+    guest_copy_from(bytes + head, block->host2, 15 - head);
     decode_block(cpu, block, mode | X86_MODE_SHADOW, bytes, 15);
     block->mode = mode;
     if (block->bytes <= head) {
@@ -536,81 +540,75 @@ static void lock_decoder(struct tcg_cpu *t)
     }
 }
 
-static struct tcg_block *hash_find(struct x86_cpu *cpu, uint64_t pc, uint64_t gpa, uint32_t mode)
+/* Sets jump_upper_local for what it returns, since that goes into the jump cache. */
+static struct tcg_block *hash_find(struct x86_cpu *cpu, uint64_t pc, const uint8_t *host, uint32_t mode)
 {
-    struct tcg_block *block = __atomic_load_n(&hash_table[hash_of(gpa, mode)], __ATOMIC_ACQUIRE);
+    struct tcg_block *block = __atomic_load_n(&hash_table[hash_of(host, mode)], __ATOMIC_ACQUIRE);
 
     for (; block; block = __atomic_load_n(&block->hash_next, __ATOMIC_ACQUIRE)) {
-        if (block->gpa != gpa || block->mode != mode) {
+        if (block->host != host || block->mode != mode) {
             continue;
         }
-        if (block->gpa2 == NO_GPA) {
+        if (!block->host2) {
             return block;
         }
         const struct tlb_page *page2;
-        uint64_t gpa2;
-        tlb_code(cpu, (pc + GUEST_PAGE_SIZE) & TLB_PAGE_MASK, &page2, &gpa2);
-        if (gpa2 == block->gpa2) {
+        if (tlb_code(cpu, (pc + GUEST_PAGE_SIZE) & TLB_PAGE_MASK, &page2) == block->host2) {
+            cpu->tcg->jump_upper_local |= pc >> 63 && !page2->global;
             return block;
         }
     }
     return NULL;
 }
 
-static struct tcg_block *decode(struct x86_cpu *cpu, uint64_t pc, uint64_t gpa, uint32_t mode)
+/*
+ * Makes the block at `pc`, on `page`, unless its bytes are written meanwhile. False: it cannot be kept. *crosses: the first
+ * instruction was found to lie on two pages; call again.
+ */
+static bool decode(struct x86_cpu *cpu, uint64_t pc, uint32_t mode, const struct tlb_page *page, bool *crosses)
 {
+    /* Arena, lock and protection may leave the guest, hence copies of the entries; tlb_code() raises, so before the lock. */
+    struct tlb_page first = *page, second;
     struct tcg_block *block;
-    const struct tlb_page *page, *page2;
-    uint64_t gpa2;
-    bool crosses = false;
 
-    for (int tries = 0; tries < 4; tries++) {
-        /* Raises, so before the lock; arena, lock and protection may leave the guest, hence copies of the entries. */
-        struct tlb_page first, second;
-        if (!tlb_code(cpu, pc, &page, &gpa)) {
-            break;
+    if (*crosses) {
+        if (!tlb_code(cpu, (pc + GUEST_PAGE_SIZE) & TLB_PAGE_MASK, &page)) {
+            return false;
         }
-        first = *page;
-        if (crosses) {
-            if (!tlb_code(cpu, (pc + GUEST_PAGE_SIZE) & TLB_PAGE_MASK, &page2, &gpa2)) {
-                break;
-            }
-            second = *page2;
-            if (second.block == first.block && second.page == first.page) {
-                break; /* two mappings of one page: a block can be on its list only once */
-            }
+        second = *page;
+        if (second.block == first.block && second.page == first.page) {
+            return false; /* two mappings of one page: a block can be on its list only once */
         }
-        lock_decoder(cpu->tcg);
-        block = crosses ? decode_crossing(cpu, &first, &second, pc, gpa, mode) :
-                          decode_in_page(cpu, &first, pc, gpa, mode);
-        g_mutex_unlock(&decode_lock);
-        if (block && block->count) {
-            return block;
-        }
-        crosses = block && !block->count;
     }
-    return decode_uncached(cpu, pc, gpa, mode);
+    lock_decoder(cpu->tcg);
+    block = *crosses ? decode_crossing(cpu, &first, &second, pc, mode) : decode_in_page(cpu, &first, pc, mode);
+    *crosses = block && !block->count;
+    g_mutex_unlock(&decode_lock);
+    return true;
 }
 
+/*
+ * What has been decoded is looked up like anything else: decoding may have left the guest, and `pc` may lie in other RAM
+ * since. A page that others keep rewriting gives up after a few rounds.
+ */
 struct tcg_block *block_find(struct x86_cpu *cpu, uint64_t pc, uint32_t mode)
 {
-    struct tcg_cpu *t = cpu->tcg;
-    const struct tlb_page *page;
-    struct tcg_block *block = NULL;
-    uint64_t gpa;
+    bool crosses = false;
 
-    if (tlb_code(cpu, pc, &page, &gpa)) {
-        t->jump_upper_local |= pc >> 63 && !page->global;
-        block = hash_find(cpu, pc, gpa, mode);
-        if (!block) {
-            block = decode(cpu, pc, gpa, mode);
+    for (int tries = 0; tries < 6; tries++) {
+        const struct tlb_page *page;
+        const uint8_t *host = tlb_code(cpu, pc, &page);
+        if (!host) {
+            break;
         }
-        if (block->gpa2 != NO_GPA && pc >> 63) {
-            tlb_code(cpu, (pc + GUEST_PAGE_SIZE) & TLB_PAGE_MASK, &page, &gpa);
-            t->jump_upper_local |= !page->global;
+        cpu->tcg->jump_upper_local |= pc >> 63 && !page->global;
+        struct tcg_block *block = hash_find(cpu, pc, host, mode);
+        if (block) {
+            return block;
         }
-    } else {
-        block = decode_uncached(cpu, pc, gpa, mode);
+        if (!decode(cpu, pc, mode, page, &crosses)) {
+            break;
+        }
     }
-    return block;
+    return decode_uncached(cpu, pc, mode);
 }

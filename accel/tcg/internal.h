@@ -42,8 +42,8 @@ struct code_page;
 
 /* A run of decoded instructions; never changes but for `mode`, `link` and, once dropped, the handlers. */
 struct tcg_block {
-    uint64_t gpa;             /* of the first byte */
-    uint64_t gpa2;            /* page of the last byte if that is another one, else NO_GPA */
+    const uint8_t *host;      /* the first byte; NULL: not in RAM */
+    const uint8_t *host2;     /* page of the last byte if that is another one, else NULL */
     struct tcg_block *hash_next;
     struct tcg_block *page_next[2];
     struct code_page *pages[2];
@@ -57,7 +57,6 @@ struct tcg_block {
 _Static_assert(offsetof(struct tcg_block, mode) == 56 && offsetof(struct tcg_block, insns) == 80, "see BLOCK_START");
 #define BLOCK_START 8 /* mod 64: where blocks begin */
 #define BLOCK_DROPPED 0xffffffffu
-#define NO_GPA UINT64_MAX
 
 /* Two halves by the address's top bit: a flush that spares global pages spares the kernel's half. */
 #define JUMP_HALF 4096u
@@ -109,7 +108,7 @@ void tlb_init(struct tcg_cpu *t);
 void tlb_drop_writes(struct tcg_cpu *t);
 void tlb_drop_writes_to(struct tcg_cpu *t, struct ram_block *block, uint64_t page);
 /* Translates for a fetch; raises. Entry's page data through *page; host pointer to the byte, NULL if it is not RAM. */
-const uint8_t *tlb_code(struct x86_cpu *cpu, uint64_t pc, const struct tlb_page **page, uint64_t *gpa);
+const uint8_t *tlb_code(struct x86_cpu *cpu, uint64_t pc, const struct tlb_page **page);
 void tcg_refresh_views(struct tcg_cpu *t);
 
 /* block.c */
@@ -127,6 +126,11 @@ void jump_cache_clear_page(struct tcg_cpu *t, uint64_t va);
 void block_store(struct ram_block *block, uint64_t page, uint64_t offset, void *host, const void *value, unsigned size);
 /* Drops all blocks of the page and lets writers go on unlogged. */
 void block_page_written(struct ram_block *block, uint64_t page);
+
+static inline const uint8_t *host_page_of(const uint8_t *host)
+{
+    return (const uint8_t *)((uintptr_t)host & TLB_PAGE_MASK);
+}
 
 static inline unsigned jump_index(uint64_t pc)
 {

@@ -147,14 +147,17 @@ static bool run_debugged(struct x86_cpu *cpu, uint64_t pc, uint32_t mode)
     return true;
 }
 
-/* Remembers that `block`, at pc, is where this exit of `last` leads. Not across pages: another mapping may lead elsewhere. */
+/*
+ * Remembers that `block`, at pc, is where this exit of `last` leads. Not across pages: another mapping may lead
+ * elsewhere. Nor where the page has become another one in between: the link would outlive that mapping.
+ */
 static inline void link_blocks(struct x86_cpu *cpu, struct tcg_block *last, uint64_t last_pc, struct tcg_block *block,
                                uint64_t pc)
 {
     const struct tcg_block *scratch = cpu->tcg->scratch;
 
-    if (cpu->exit_slot < 2 && ((pc ^ last_pc) & TLB_PAGE_MASK) == 0 && block->gpa2 == NO_GPA && last->gpa2 == NO_GPA &&
-        block != scratch && last != scratch) {
+    if (cpu->exit_slot < 2 && ((pc ^ last_pc) & TLB_PAGE_MASK) == 0 && !block->host2 && !last->host2 &&
+        host_page_of(block->host) == host_page_of(last->host) && block != scratch && last != scratch) {
         __atomic_store_n(&last->link[cpu->exit_slot], block, __ATOMIC_RELEASE);
     }
 }

@@ -241,13 +241,12 @@ static struct tlb_entry *lookup(struct x86_cpu *cpu, uint64_t va, enum x86_acces
     return e;
 }
 
-const uint8_t *tlb_code(struct x86_cpu *cpu, uint64_t pc, const struct tlb_page **page, uint64_t *gpa)
+const uint8_t *tlb_code(struct x86_cpu *cpu, uint64_t pc, const struct tlb_page **page)
 {
     unsigned mmu = cpu->mmu_index;
     struct tlb_entry *e = lookup(cpu, pc, X86_ACCESS_FETCH, mmu);
 
     *page = page_of(cpu, mmu, pc);
-    *gpa = (*page)->gpa | (pc & ~TLB_PAGE_MASK);
     return (*page)->block ? (const uint8_t *)(uintptr_t)(pc + e->addend) : NULL;
 }
 

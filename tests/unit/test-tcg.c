@@ -5,6 +5,7 @@
 #include "util/main-loop.h"
 
 #define STOP "out %eax, $0xf4\n1: cli\nhlt\njmp 1b\n"
+#define STOP_SIZE 6
 
 /* --- running --- */
 
@@ -162,6 +163,59 @@ static void test_other_vcpu_patches_code(void)
     GUEST_PUT(spin, BENCH_CODE);
     GUEST_PUT(patcher, BENCH_CODE + 0x1000);
     g_assert_cmpuint(bench_run(), ==, 7);
+}
+
+/* Two RAM blocks take turns at one guest-physical address, as PAM does it: each with its own code. */
+GUEST_CODE(first_ram, "64", "mov $1, %eax\n" STOP);
+GUEST_CODE(second_ram, "64", "mov $2, %eax\n" STOP);
+
+static uint32_t run_again(uint64_t rip)
+{
+    vcpus[0]->regs[R_RIP] = rip;
+    vcpus[0]->halted = false;
+    return bench_run();
+}
+
+static void test_ram_behind_address_changes(void)
+{
+    struct ram_block *ram = ram_block_new("over.ram", 0x1000, NULL);
+    static struct memory_region over;
+
+    bench_reset();
+    bench_long_mode(vcpus[0], BENCH_CODE, true);
+    GUEST_PUT(first_ram, BENCH_CODE);
+    memcpy(ram->host, second_ram_begin, second_ram_end - second_ram_begin);
+    memory_region_init_ram(&over, ram, "over.ram", 0x1000);
+    g_assert_cmpuint(bench_run(), ==, 1);
+    memory_region_add(&system_memory, BENCH_CODE, &over, 1);
+    g_assert_cmpuint(run_again(BENCH_CODE), ==, 2);
+    memory_region_remove(&over);
+    g_assert_cmpuint(run_again(BENCH_CODE), ==, 1);
+}
+
+/*
+ * A block maps its own page elsewhere, the TLB forgets the page by itself, and the next block comes from there. Mapped as
+ * before, the first block must lead to where it led at first.
+ */
+GUEST_CODE(remap_self, "64", "mov %rbx, (%rdi)\n mov (%rsi), %rax\n jmp 2f\n 2: mov $1, %eax\n" STOP);
+
+static void test_page_changes_between_blocks(void)
+{
+    uint64_t here = BENCH_CODE | 7, there = (BENCH_CODE + 0x1000) | 7;
+
+    bench_reset();
+    bench_long_mode(vcpus[0], BENCH_CODE, true);
+    GUEST_PUT(remap_self, BENCH_CODE);
+    GUEST_PUT(remap_self, BENCH_CODE + 0x1000);
+    bench_mem[BENCH_CODE + 0x1000 + (remap_self_end - remap_self_begin) - STOP_SIZE - 4] = 2;
+    vcpus[0]->regs[R_RDI] = BENCH_PT + (BENCH_CODE >> 12) * 8;
+    vcpus[0]->regs[R_RSI] = BENCH_CODE + TLB_SIZE * 4096; /* the same place in the TLB */
+    vcpus[0]->regs[R_RBX] = there;
+    g_assert_cmpuint(bench_run(), ==, 2);
+    *bench_pte(BENCH_CODE) = here;
+    tlb_flush(vcpus[0], true);
+    vcpus[0]->regs[R_RBX] = here;
+    g_assert_cmpuint(run_again(BENCH_CODE), ==, 1);
 }
 
 /* --- several vCPUs --- */
@@ -366,6 +420,8 @@ int main(int argc, char **argv)
     g_test_add_func("/tcg/code-and-data", test_code_and_data_in_page);
     g_test_add_func("/tcg/dma-to-code", test_dma_to_running_code);
     g_test_add_func("/tcg/other-vcpu-patches", test_other_vcpu_patches_code);
+    g_test_add_func("/tcg/ram-behind-address", test_ram_behind_address_changes);
+    g_test_add_func("/tcg/page-changes-between-blocks", test_page_changes_between_blocks);
     g_test_add_func("/tcg/smp-atomics", test_smp_atomics);
     g_test_add_func("/tcg/dirty-log", test_dirty_log_loses_nothing);
     g_test_add_func("/tcg/arm-under-big-lock", test_arm_with_big_lock_held);
