@@ -328,6 +328,9 @@ static uint32_t new_id(void)
 
 void free_page_begin(struct page_map *map, const struct migration_parameters *parameters)
 {
+    if (fp.provider) {
+        fp.provider->sample(fp.provider);
+    }
     g_mutex_lock(&fp.lock);
     fp.map = map;
     fp.counts = (struct free_page_counts){ .first_hint_ns = -1, .stop_ns = -1 };

@@ -56,6 +56,7 @@ static bool start_logging(struct outgoing *out, GError **error)
 static bool setup(struct outgoing *out, GError **error)
 {
     bool skip_zero = migration_capability(MIGRATION_CAPABILITY_SKIP_ZERO_PAGES);
+    struct migration_parameters parameters = migration_parameters();
     struct page_map *map;
     bool ok;
 
@@ -65,6 +66,7 @@ static bool setup(struct outgoing *out, GError **error)
     migration.map = map;
     migration.ram = &out->ram;
     ok = start_logging(out, error);
+    free_page_begin(map, &parameters);
     big_unlock();
     if (!ok) {
         return false;
@@ -471,7 +473,6 @@ static bool outgoing_run(struct outgoing *out, GError **error)
     }
     count_pass(out);
     migration_set_status(MIGRATION_STATUS_ACTIVE);
-    free_page_begin(out->ram.map, &parameters);
     out->limit_set = parameters.max_bandwidth;
     rate_limit_init(&out->limit, out->limit_set, migration_now());
     follow_limit(out);

@@ -86,13 +86,15 @@ static void provider_start(struct free_page_provider *provider, uint32_t id)
 {
     struct virtio_balloon *b = balloon_of(provider);
 
-    if (!b->done_owed) { /* what is free now, before it is allocated to be hinted */
-        balloon_stats_sample(b);
-    }
     provider->poison = virtio_has_feature(&b->vdev, VIRTIO_BALLOON_F_PAGE_POISON);
     set_status(b, HINT_REQUESTED, id);
     b->done_owed = true;
     publish(b);
+}
+
+static void provider_sample(struct free_page_provider *provider)
+{
+    balloon_stats_sample(balloon_of(provider));
 }
 
 static uint64_t provider_guest_free(struct free_page_provider *provider)
@@ -310,6 +312,7 @@ void balloon_hint_init(struct virtio_balloon *b)
         .name = "virtio-balloon",
         .ready = provider_ready,
         .start = provider_start,
+        .sample = provider_sample,
         .guest_free = provider_guest_free,
         .stop = provider_stop,
         .done = provider_done,

@@ -31,7 +31,9 @@ struct free_page_provider {
     void (*done)(struct free_page_provider *provider);
     /* Waits until no buffer is being handled (a handler in hand), and rewinds or returns what was popped. */
     void (*drain)(struct free_page_provider *provider);
-    /* Bytes that the guest's statistics called free after the first start() since DONE; UINT64_MAX: it did not say. */
+    /* A migration begins: asks the guest for its statistics, before it allocates what it will hint. */
+    void (*sample)(struct free_page_provider *provider);
+    /* Bytes that those called free; UINT64_MAX: it did not say. */
     uint64_t (*guest_free)(struct free_page_provider *provider);
 };
 

@@ -53,7 +53,7 @@ static const struct page_log fake_log = { .take = fake_take, .arm = fake_arm, .p
 
 static struct {
     uint32_t id;
-    unsigned starts, stops, drains, dones, takes_at_start;
+    unsigned samples, starts, stops, drains, dones, takes_at_start;
     FreePageState ready;
     unsigned ready_calls, changes_its_mind; /* from that call on there is no driver; 0: never */
     uint64_t guest_free;
@@ -66,6 +66,12 @@ static FreePageState device_ready(struct free_page_provider *provider)
     device.ready_calls++;
     return device.changes_its_mind && device.ready_calls >= device.changes_its_mind ? FREE_PAGE_STATE_NO_DRIVER
                                                                                     : device.ready;
+}
+
+static void device_sample(struct free_page_provider *provider)
+{
+    g_assert_true(big_locked());
+    device.samples++;
 }
 
 static uint64_t device_guest_free(struct free_page_provider *provider)
@@ -106,7 +112,7 @@ static void device_done(struct free_page_provider *provider)
 
 static struct free_page_provider provider = { .name = "balloon0", .ready = device_ready, .start = device_start,
                                               .stop = device_stop, .drain = device_drain, .done = device_done,
-                                              .guest_free = device_guest_free };
+                                              .sample = device_sample, .guest_free = device_guest_free };
 
 /* ---- a migration ---- */
 
@@ -429,7 +435,9 @@ static void test_coverage(void)
     FreePageStats *stats;
 
     setup();
+    device.samples = 0;
     begin();
+    g_assert_cmpuint(device.samples, ==, 1);
     stats = stats_now();
     g_assert_false(stats->has_guest_free);
     qapi_free_FreePageStats(stats);

@@ -341,20 +341,19 @@ static void test_hints_not_ready(void)
     guest_unplug();
 }
 
-/* What was free when the guest was asked, before it allocates what it hints. */
+/* What was free when a migration began, before the guest allocates what it hints. */
 static void test_hints_sample(void)
 {
     start(HINT_OPTIONS, F(STATS_VQ) | F(FREE_PAGE_HINT), 4);
-    start_request(1);
+    provider->sample(provider);
     g_assert_cmpuint(provider->guest_free(provider), ==, UINT64_MAX); /* no buffer of the guest's to ask with */
-    provider->done(provider);
     send_stats(0, 1111);
-    start_request(2);
+    g_assert_cmpuint(provider->guest_free(provider), ==, UINT64_MAX); /* not an answer */
+    provider->sample(provider);
     g_assert_true(guest_wait_used(BALLOON_STATISTICS, 1));
     send_stats(0, 2222);
     g_assert_cmpuint(provider->guest_free(provider), ==, 2222);
-    start_request(3); /* the guest has not had its pages back: still the first figure */
-    send_stats(1, 3333);
+    send_stats(1, 3333); /* of its own accord */
     g_assert_cmpuint(provider->guest_free(provider), ==, 2222);
     guest_unplug();
 }

@@ -47,7 +47,7 @@ struct virtio_balloon {
     uint16_t stats_head;
     uint64_t stats[BALLOON_STATS]; /* UINT64_MAX: the guest did not say */
     bool stats_sampling;           /* the next free-memory figure is `stats_sample` */
-    uint64_t stats_sample;         /* bytes free when the guest was first asked for its free pages; UINT64_MAX: unknown */
+    uint64_t stats_sample;         /* bytes free when a migration began; UINT64_MAX: unknown */
     int64_t stats_time;            /* seconds since 1970; 0: never */
     uint32_t stats_interval;       /* seconds; 0: no polling */
     struct timer stats_timer;
