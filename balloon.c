@@ -1,28 +1,112 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The broker between those who want guest memory and the balloon device that talks to the guest: the operator's
- * `balloon` and `query-balloon`, and the migration's requests for free pages, which go to the provider that the device
- * brought along. The device is not known here, nor the bitmap.
+ * `balloon` and `query-balloon`, and the migration's requests for free pages, which go to the best of the sources that the
+ * device brought along and the guest's driver knows. The device is not known here, nor the bitmap.
  */
+#include <string.h>
+
 #include "balloon.h"
 
 #include "qapi/qapi-commands.h"
 
 static const struct balloon_ops *balloon_ops; /* NULL: no balloon. Big lock */
 static void *balloon_opaque;
-static struct free_page_provider *balloon_provider;
 
-bool balloon_register(const struct balloon_ops *ops, void *opaque, struct free_page_provider *provider, GError **error)
+/* ---- The best source of free pages ---- */
+
+static struct {
+    struct free_page_provider face; /* what the migration sees */
+    struct free_page_provider *sources[BALLOON_SOURCES], *chosen; /* chosen: of the last request */
+} broker;
+
+/* The best source that is ready; else NULL, and the last word of those that the device offers. */
+static struct free_page_provider *choose_source(FreePageState *state)
+{
+    *state = FREE_PAGE_STATE_NOT_OFFERED;
+    for (unsigned i = 0; i < BALLOON_SOURCES; i++) {
+        FreePageState one = broker.sources[i]->ready(broker.sources[i]);
+
+        if (one == FREE_PAGE_STATE_ACTIVE) {
+            *state = one;
+            return broker.sources[i];
+        }
+        *state = one == FREE_PAGE_STATE_NOT_OFFERED ? *state : one;
+    }
+    return NULL;
+}
+
+static FreePageState broker_ready(struct free_page_provider *provider)
+{
+    FreePageState state;
+
+    choose_source(&state);
+    return state;
+}
+
+static void broker_start(struct free_page_provider *provider, uint32_t id)
+{
+    FreePageState state;
+
+    broker.chosen = choose_source(&state);
+    g_assert(broker.chosen);
+    broker.chosen->start(broker.chosen, id);
+    provider->poison = broker.chosen->poison;
+}
+
+/* All of them: a guest may have been asked by one and then by another, since it changed its driver. */
+static void broker_stop(struct free_page_provider *provider)
+{
+    for (unsigned i = 0; i < BALLOON_SOURCES; i++) {
+        broker.sources[i]->stop(broker.sources[i]);
+    }
+}
+
+static void broker_drain(struct free_page_provider *provider)
+{
+    for (unsigned i = 0; i < BALLOON_SOURCES; i++) {
+        broker.sources[i]->drain(broker.sources[i]);
+    }
+}
+
+static void broker_done(struct free_page_provider *provider)
+{
+    for (unsigned i = 0; i < BALLOON_SOURCES; i++) {
+        broker.sources[i]->done(broker.sources[i]);
+    }
+}
+
+static uint64_t broker_guest_free(struct free_page_provider *provider)
+{
+    return broker.chosen ? broker.chosen->guest_free(broker.chosen) : UINT64_MAX;
+}
+
+static const struct free_page_provider broker_face = {
+    .name = "balloon",
+    .ready = broker_ready,
+    .start = broker_start,
+    .stop = broker_stop,
+    .done = broker_done,
+    .drain = broker_drain,
+    .guest_free = broker_guest_free,
+};
+
+/* ---- The device ---- */
+
+bool balloon_register(const struct balloon_ops *ops, void *opaque, struct free_page_provider *const *sources,
+                      GError **error)
 {
     if (balloon_ops) {
         return error_setf(error, "Another balloon device already registered: one is as many as a guest can have");
     }
-    if (provider && !free_page_provider_register(provider, error)) {
+    broker.face = broker_face;
+    broker.chosen = NULL;
+    memcpy(broker.sources, sources, sizeof(broker.sources));
+    if (!free_page_provider_register(&broker.face, error)) {
         return false;
     }
     balloon_ops = ops;
     balloon_opaque = opaque;
-    balloon_provider = provider;
     return true;
 }
 
@@ -31,12 +115,9 @@ void balloon_unregister(void *opaque)
     if (!balloon_ops || balloon_opaque != opaque) {
         return; /* one that never got as far */
     }
-    if (balloon_provider) {
-        free_page_provider_unregister(balloon_provider);
-    }
+    free_page_provider_unregister(&broker.face);
     balloon_ops = NULL;
     balloon_opaque = NULL;
-    balloon_provider = NULL;
 }
 
 bool balloon_present(void)

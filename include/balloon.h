@@ -16,8 +16,13 @@ struct balloon_ops {
     uint64_t (*get_actual)(void *opaque);             /* bytes that the guest has now */
 };
 
-/* Big lock held. `provider` NULL: this device hints no free pages. Fails, naming both, if there is a balloon already. */
-bool balloon_register(const struct balloon_ops *ops, void *opaque, struct free_page_provider *provider, GError **error);
+/*
+ * Big lock held. `sources`: the ways in which this device learns of free pages, the best first; one that is not offered says so
+ * when it is asked. Fails, naming both, if there is a balloon already.
+ */
+#define BALLOON_SOURCES 2
+bool balloon_register(const struct balloon_ops *ops, void *opaque, struct free_page_provider *const *sources,
+                      GError **error);
 void balloon_unregister(void *opaque);
 bool balloon_present(void);
 

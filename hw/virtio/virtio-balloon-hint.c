@@ -64,22 +64,8 @@ static void publish(struct virtio_balloon *b)
 static FreePageState provider_ready(struct free_page_provider *provider)
 {
     struct virtio_balloon *b = balloon_of(provider);
-    struct virtqueue *vq = balloon_queue_find(b, BALLOON_HINT);
 
-    if (!b->free_page_hint) {
-        return FREE_PAGE_STATE_NOT_OFFERED;
-    }
-    if (!b->vdev.vm_running) {
-        return FREE_PAGE_STATE_VM_STOPPED;
-    }
-    if (virtio_is_broken(&b->vdev)) {
-        return FREE_PAGE_STATE_BROKEN;
-    }
-    if (!b->vdev.running) {
-        return FREE_PAGE_STATE_NO_DRIVER;
-    }
-    return !vq ? FREE_PAGE_STATE_NOT_NEGOTIATED
-           : virtqueue_ready(vq) ? FREE_PAGE_STATE_ACTIVE : FREE_PAGE_STATE_NO_DRIVER;
+    return balloon_provider_ready(b, b->free_page_hint, BALLOON_HINT);
 }
 
 static void provider_start(struct free_page_provider *provider, uint32_t id)
@@ -123,26 +109,9 @@ static void provider_done(struct free_page_provider *provider)
     }
 }
 
-/* A chain in hand is returned; whatever it says is late by now. On the queue's thread. */
-static void return_chain(void *opaque)
-{
-    struct virtio_balloon *b = opaque;
-    struct virtqueue *vq = balloon_queue_find(b, BALLOON_HINT);
-
-    if (b->cursors[BALLOON_HINT].held) {
-        balloon_cursor_finish(&b->cursors[BALLOON_HINT], vq);
-        virtqueue_notify(vq);
-    }
-}
-
 static void provider_drain(struct free_page_provider *provider)
 {
-    struct virtio_balloon *b = balloon_of(provider);
-    struct virtqueue *vq = balloon_queue_find(b, BALLOON_HINT);
-
-    if (vq) {
-        virtio_queue_run(vq, return_chain, b);
-    }
+    balloon_return_chain(balloon_of(provider), BALLOON_HINT);
 }
 
 /* A request that was open is over. The queue is stopped already. */

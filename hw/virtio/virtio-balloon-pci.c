@@ -99,8 +99,12 @@ static const struct property properties[] = {
              "Let the guest tell what it fills free pages with"),
     PROPERTY(BOOL, "free-page-reporting", struct virtio_balloon_pci, balloon.free_page_reporting, false,
              "Let the guest report free pages, which go back to the host"),
+    PROPERTY(BOOL, "free-page-bitmap", struct virtio_balloon_pci, balloon.free_page_bitmap, false,
+             "Ask the guest for a bitmap of its free pages when it migrates (docs/specs/virtio-balloon-bitmap.rst)"),
+    PROPERTY(BOOL, "page-bitmap", struct virtio_balloon_pci, balloon.page_bitmap, false,
+             "Inflate and deflate by bitmap"),
     PROPERTY(STRING, "iothread", struct virtio_balloon_pci, balloon.iothread_id, 0,
-             "The -object iothread that serves free page hints; none: the main loop"),
+             "The -object iothread that serves free page hints and bitmaps; none: the main loop"),
     PROPERTY_END,
 };
 
@@ -121,7 +125,7 @@ const struct device_type virtio_balloon_pci_type = {
     .alias = "virtio-balloon",
     .bus = "PCI",
     .category = "Misc",
-    .description = "Memory balloon: inflate, deflate, statistics, free page hints and reporting",
+    .description = "Memory balloon: inflate, deflate, statistics, free page hints, bitmaps and reporting",
     .size = sizeof(struct virtio_balloon_pci),
     .user_creatable = true,
     .hotpluggable = false,

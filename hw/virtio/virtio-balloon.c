@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The memory balloon (VIRTIO 1.2, 5.5): configuration, inflate, deflate, free page reporting; statistics are in
- * virtio-balloon-stats.c and free page hints in virtio-balloon-hint.c.
+ * virtio-balloon-stats.c, free page hints in virtio-balloon-hint.c, bitmaps in virtio-balloon-bitmap.c.
  *
  *   inflate, deflate   the driver sends arrays of 32-bit page numbers (4 KiB pages, whatever the guest's own size);
  *                      inflated pages go back to the host, deflated ones come back on their own when they are touched
@@ -33,6 +33,7 @@ static bool has_queue(const struct virtio_balloon *b, enum balloon_queue role)
         [BALLOON_STATISTICS] = VIRTIO_BALLOON_F_STATS_VQ,
         [BALLOON_HINT] = VIRTIO_BALLOON_F_FREE_PAGE_HINT,
         [BALLOON_REPORT] = VIRTIO_BALLOON_F_REPORTING,
+        [BALLOON_BITMAP] = VIRTIO_BALLOON_F_FREE_PAGE_BITMAP,
     };
 
     return role <= BALLOON_DEFLATE || virtio_has_feature(&b->vdev, feature[role]);
@@ -73,6 +74,51 @@ void balloon_cursor_finish(struct balloon_cursor *cursor, struct virtqueue *vq)
     virtqueue_push(vq, cursor->element.head, 0);
 }
 
+FreePageState balloon_provider_ready(struct virtio_balloon *b, bool offered, enum balloon_queue role)
+{
+    struct virtqueue *vq = balloon_queue_find(b, role);
+
+    if (!offered) {
+        return FREE_PAGE_STATE_NOT_OFFERED;
+    }
+    if (!b->vdev.vm_running) {
+        return FREE_PAGE_STATE_VM_STOPPED;
+    }
+    if (virtio_is_broken(&b->vdev)) {
+        return FREE_PAGE_STATE_BROKEN;
+    }
+    if (!b->vdev.running) {
+        return FREE_PAGE_STATE_NO_DRIVER;
+    }
+    return !vq                   ? FREE_PAGE_STATE_NOT_NEGOTIATED
+           : virtqueue_ready(vq) ? FREE_PAGE_STATE_ACTIVE
+                                 : FREE_PAGE_STATE_NO_DRIVER;
+}
+
+struct held_chain {
+    struct balloon_cursor *cursor;
+    struct virtqueue *vq;
+};
+
+static void return_chain(void *opaque)
+{
+    struct held_chain *chain = opaque;
+
+    if (chain->cursor->held) {
+        balloon_cursor_finish(chain->cursor, chain->vq);
+        virtqueue_notify(chain->vq);
+    }
+}
+
+void balloon_return_chain(struct virtio_balloon *b, enum balloon_queue role)
+{
+    struct held_chain chain = { &b->cursors[role], balloon_queue_find(b, role) };
+
+    if (chain.vq) {
+        virtio_queue_run(chain.vq, return_chain, &chain);
+    }
+}
+
 /* ---- Giving memory to the host ---- */
 
 /* Discards [gpa, gpa + length) as far as it is RAM; whole pages. */
@@ -106,6 +152,13 @@ static int compare_u32(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+static void inflate_range(const struct flat_view *view, hwaddr gpa, uint64_t length, uint64_t *budget)
+{
+    trace_virtio_balloon_inflate(gpa, length);
+    discard_range(view, gpa, length, ABSENT_INFLATED);
+    *budget -= MIN(*budget, MAX(length, BYTES_PER_DISCARD));
+}
+
 /* Page numbers come in any order; neighbours are discarded in one go. */
 static void handle_pfns(uint32_t *pfns, unsigned count, bool inflate, uint64_t *budget)
 {
@@ -121,14 +174,37 @@ static void handle_pfns(uint32_t *pfns, unsigned count, bool inflate, uint64_t *
         }
         length = ((uint64_t)pfns[i + run - 1] - pfns[i] + 1) << VIRTIO_BALLOON_PFN_SHIFT;
         if (inflate) {
-            trace_virtio_balloon_inflate(gpa, length);
-            discard_range(view, gpa, length, ABSENT_INFLATED);
-            *budget -= MIN(*budget, MAX(length, BYTES_PER_DISCARD));
+            inflate_range(view, gpa, length, budget);
         } else {
             trace_virtio_balloon_deflate(gpa, length);
         }
     }
     flat_view_put(view);
+}
+
+static void inflate_run(hwaddr gpa, uint64_t length, uint64_t *budget)
+{
+    struct flat_view *view = flat_view_get(&address_space_memory);
+
+    inflate_range(view, gpa, length, budget);
+    flat_view_put(view);
+}
+
+static void deflate_run(hwaddr gpa, uint64_t length, uint64_t *budget)
+{
+    trace_virtio_balloon_deflate(gpa, length);
+}
+
+static bool handle_page_bitmap(struct virtio_balloon *b, struct virtqueue *vq, enum balloon_queue role, uint64_t *budget)
+{
+    struct balloon_cursor *cursor = &b->cursors[role];
+    bool more = balloon_cursor_next(cursor, vq);
+
+    if (more && !balloon_bitmap_next_runs(cursor, role == BALLOON_INFLATE ? inflate_run : deflate_run, budget)) {
+        balloon_cursor_finish(cursor, vq);
+        virtqueue_notify(vq);
+    }
+    return more;
 }
 
 static bool handle_inflate_deflate(struct virtio_balloon *b, struct virtqueue *vq, enum balloon_queue role,
@@ -208,10 +284,13 @@ static bool handle_step(struct virtio_balloon *b, struct virtqueue *vq, uint64_t
 
     switch (role) {
     case BALLOON_INFLATE:
-    case BALLOON_DEFLATE: return handle_inflate_deflate(b, vq, role, budget);
+    case BALLOON_DEFLATE:
+        return virtio_has_feature(&b->vdev, VIRTIO_BALLOON_F_PAGE_BITMAP) ? handle_page_bitmap(b, vq, role, budget)
+                                                                         : handle_inflate_deflate(b, vq, role, budget);
     case BALLOON_STATISTICS: return balloon_stats_handle(b, vq);
     case BALLOON_HINT: return balloon_hint_handle(b, vq, budget);
     case BALLOON_REPORT: return handle_report(b, vq, budget);
+    case BALLOON_BITMAP: return balloon_bitmap_handle(b, vq);
     default: return false; /* a queue beyond the negotiated ones: the driver has no business there */
     }
 }
@@ -258,6 +337,12 @@ static void balloon_get_config(struct virtio_device *vdev, uint8_t *config)
     };
 
     memcpy(config, &c, sizeof(c));
+    if (b->free_page_bitmap) {
+        struct virtio_balloon_bitmap_config bitmap;
+
+        balloon_bitmap_config(b, &bitmap);
+        memcpy(config + VIRTIO_BALLOON_BITMAP_CONFIG, &bitmap, sizeof(bitmap));
+    }
 }
 
 static void balloon_set_config(struct virtio_device *vdev, const uint8_t *config)
@@ -277,7 +362,8 @@ static void balloon_set_config(struct virtio_device *vdev, const uint8_t *config
 
 static uint32_t config_length(const struct virtio_balloon *b)
 {
-    return b->page_poison      ? sizeof(struct virtio_balloon_config)
+    return b->free_page_bitmap ? VIRTIO_BALLOON_BITMAP_CONFIG + sizeof(struct virtio_balloon_bitmap_config)
+           : b->page_poison    ? sizeof(struct virtio_balloon_config)
            : b->free_page_hint ? offsetof(struct virtio_balloon_config, poison_val)
                                : offsetof(struct virtio_balloon_config, free_page_hint_cmd_id);
 }
@@ -336,8 +422,11 @@ static void balloon_running_changed(struct virtio_device *vdev, bool running)
         rewind_loaded(b);
         balloon_hint_start(b);
     } else {
+        FreePageState why = vdev->vm_running ? FREE_PAGE_STATE_RESET : FREE_PAGE_STATE_VM_STOPPED;
+
         rewind_cursors(b);
-        balloon_hint_stop(b, vdev->vm_running ? FREE_PAGE_STATE_RESET : FREE_PAGE_STATE_VM_STOPPED);
+        balloon_hint_stop(b, why);
+        balloon_bitmap_stop(b, why);
     }
 }
 
@@ -347,6 +436,7 @@ static void balloon_reset(struct virtio_device *vdev)
 
     balloon_stats_reset(b);
     balloon_hint_reset(b);
+    balloon_bitmap_stop(b, FREE_PAGE_STATE_RESET);
     b->poison_val = 0;
     b->actual = 0; /* the balloon's pages are the guest's again; the host's wish stays */
 }
@@ -365,6 +455,8 @@ static void balloon_reset_queue(struct virtio_device *vdev, struct virtqueue *vq
     } else if (role == BALLOON_HINT) {
         balloon_hint_stop(b, FREE_PAGE_STATE_RESET); /* the driver lives on, and DONE is owed to it */
         b->guest_hint_id = 0;
+    } else if (role == BALLOON_BITMAP) {
+        balloon_bitmap_stop(b, FREE_PAGE_STATE_RESET);
     }
 }
 
@@ -392,6 +484,11 @@ static bool poison_negotiated(const void *opaque)
     return virtio_has_feature(opaque, VIRTIO_BALLOON_F_PAGE_POISON);
 }
 
+static bool bitmap_negotiated(const void *opaque)
+{
+    return virtio_has_feature(opaque, VIRTIO_BALLOON_F_FREE_PAGE_BITMAP);
+}
+
 static const struct vmstate_description vmstate_hint = {
     .name = "virtio-balloon-device/free-page-report",
     .version = 1,
@@ -412,6 +509,15 @@ static const struct vmstate_description vmstate_poison = {
     .fields = (const struct vmstate_field[]){ VMSTATE_UINT32(poison_val, struct virtio_balloon), VMSTATE_END },
 };
 
+/* Ours; a stream of a guest that does not use it is the peer's. */
+static const struct vmstate_description vmstate_bitmap = {
+    .name = "virtio-balloon-device/free-page-bitmap",
+    .version = 1,
+    .minimum_version = 1,
+    .needed = bitmap_negotiated,
+    .fields = (const struct vmstate_field[]){ VMSTATE_UINT32(bitmap_id, struct virtio_balloon), VMSTATE_END },
+};
+
 static const struct vmstate_description vmstate_balloon_device = {
     .name = "virtio-balloon-device",
     .version = 1,
@@ -421,7 +527,7 @@ static const struct vmstate_description vmstate_balloon_device = {
         VMSTATE_UINT32(actual, struct virtio_balloon),
         VMSTATE_END,
     },
-    .subsections = (const struct vmstate_description *const[]){ &vmstate_hint, &vmstate_poison, NULL },
+    .subsections = (const struct vmstate_description *const[]){ &vmstate_hint, &vmstate_poison, &vmstate_bitmap, NULL },
 };
 
 /* ---- Life ---- */
@@ -430,7 +536,9 @@ static struct iothread *balloon_queue_iothread(struct virtio_device *vdev, const
 {
     struct virtio_balloon *b = (struct virtio_balloon *)vdev;
 
-    return balloon_queue_role(b, vq->index) == BALLOON_HINT ? b->iothread : NULL;
+    enum balloon_queue role = balloon_queue_role(b, vq->index);
+
+    return role == BALLOON_HINT || role == BALLOON_BITMAP ? b->iothread : NULL;
 }
 
 const struct virtio_device_ops virtio_balloon_ops = {
@@ -467,7 +575,9 @@ static uint64_t balloon_features(const struct virtio_balloon *b)
            (b->deflate_on_oom ? VIRTIO_FEATURE(VIRTIO_BALLOON_F_DEFLATE_ON_OOM) : 0) |
            (b->free_page_hint ? VIRTIO_FEATURE(VIRTIO_BALLOON_F_FREE_PAGE_HINT) : 0) |
            (b->page_poison ? VIRTIO_FEATURE(VIRTIO_BALLOON_F_PAGE_POISON) : 0) |
-           (b->free_page_reporting ? VIRTIO_FEATURE(VIRTIO_BALLOON_F_REPORTING) : 0);
+           (b->free_page_reporting ? VIRTIO_FEATURE(VIRTIO_BALLOON_F_REPORTING) : 0) |
+           (b->free_page_bitmap ? VIRTIO_FEATURE(VIRTIO_BALLOON_F_FREE_PAGE_BITMAP) : 0) |
+           (b->page_bitmap ? VIRTIO_FEATURE(VIRTIO_BALLOON_F_PAGE_BITMAP) : 0);
 }
 
 static bool add_queues(struct virtio_balloon *b, GError **error)
@@ -476,18 +586,22 @@ static bool add_queues(struct virtio_balloon *b, GError **error)
 
     return virtio_add_queue(vdev, 128, error) && virtio_add_queue(vdev, 128, error) &&
            virtio_add_queue(vdev, 128, error) && (!b->free_page_hint || virtio_add_queue(vdev, 1024, error)) &&
-           (!b->free_page_reporting || virtio_add_queue(vdev, 32, error));
+           (!b->free_page_reporting || virtio_add_queue(vdev, 32, error)) &&
+           (!b->free_page_bitmap || virtio_add_queue(vdev, 128, error));
 }
 
 bool virtio_balloon_realize(struct virtio_balloon *b, struct device *device, const struct virtio_transport_ops *transport,
                             GError **error)
 {
+    struct free_page_provider *const sources[BALLOON_SOURCES] = { &b->bitmap_provider, &b->provider };
+
     b->vdev.host_features |= balloon_features(b);
     balloon_stats_init(b);
     balloon_hint_init(b);
+    balloon_bitmap_init(b);
     return virtio_init(&b->vdev, device, &virtio_balloon_ops, transport, config_length(b), error) &&
            find_iothread(b, error) && add_queues(b, error) &&
-           balloon_register(&broker_ops, b, &b->provider, error);
+           balloon_register(&broker_ops, b, sources, error);
 }
 
 void virtio_balloon_unrealize(struct virtio_balloon *b)

@@ -36,7 +36,8 @@ static uint32_t open_id, stopped_id;
 static FreePageState stopped_why;
 static struct {
     uint64_t taken_bytes, taken_ranges, late_ranges, rejected[FREE_PAGE_REJECTS], absent_bytes[2], largest_batch;
-    uint64_t first_offset;
+    uint64_t first_offset, bitmap_pages;
+    unsigned long free[BITMAP_WORDS(GUEST_RAM >> GUEST_PAGE_BITS)]; /* pages that bitmaps called free */
     GThread *thread;
 } record;
 
@@ -80,6 +81,26 @@ enum free_page_verdict free_page_hint(uint32_t id, const struct free_page_range 
     }
     g_mutex_unlock(&record_lock);
     return verdict;
+}
+
+enum free_page_verdict free_page_bitmap(uint32_t id, struct ram_block *block, uint64_t first, uint64_t count,
+                                        const unsigned long *words)
+{
+    g_assert_cmpuint(first % BITS_PER_LONG, ==, 0);
+    g_assert_cmpuint(count, <=, FREE_PAGE_BITS);
+    g_assert_cmpuint(first + count, <=, block->used_length >> GUEST_PAGE_BITS);
+    g_mutex_lock(&record_lock);
+    bool taken = id && id == open_id;
+    for (uint64_t n = 0; taken && n < count; n++) {
+        if (bitmap_test(words, n)) {
+            bitmap_set(record.free, first + n, 1);
+            record.bitmap_pages++;
+        }
+    }
+    record.late_ranges += !taken;
+    record.thread = g_thread_self();
+    g_mutex_unlock(&record_lock);
+    return taken ? FREE_PAGE_TAKEN : FREE_PAGE_LATE;
 }
 
 void free_page_guest_stopped(uint32_t id)

@@ -60,9 +60,11 @@ static void test_golden(void)
     }
 }
 
-static const uint64_t ALL = F(STATS_VQ) | F(FREE_PAGE_HINT) | F(PAGE_POISON) | F(REPORTING) |
+static const uint64_t ALL = F(STATS_VQ) | F(FREE_PAGE_HINT) | F(PAGE_POISON) | F(REPORTING) | F(FREE_PAGE_BITMAP) | F(PAGE_BITMAP) |
                             VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX) | VIRTIO_FEATURE(VIRTIO_F_RING_RESET_BIT);
-#define ALL_OPTIONS PROPERTIES("free-page-hint=on", "free-page-reporting=on", "vectors=4")
+#define ALL_OPTIONS PROPERTIES("free-page-hint=on", "free-page-reporting=on", "free-page-bitmap=on", "page-bitmap=on", "vectors=4")
+#define HINTS (F(STATS_VQ) | F(FREE_PAGE_HINT) | F(PAGE_POISON) | F(REPORTING))
+#define ALL_QUEUES 6
 
 /* Source and destination share the RAM here, as a finished migration would have it. */
 static void test_round_trip(void)
@@ -71,7 +73,7 @@ static void test_round_trip(void)
     g_autoptr(GError) error = NULL;
     uint32_t id;
 
-    start(ALL_OPTIONS, ALL, 5);
+    start(ALL_OPTIONS, HINTS, 5);
     qmp_balloon(GUEST_RAM / 2, NULL);
     reg_write(ACTUAL, 99, 4);
     reg_write(POISON, 0x5a, 4);
@@ -110,6 +112,37 @@ static void test_round_trip(void)
     send_command(3, id + 1);
     send_pages(3, PAGES, 4096);
     g_assert_cmpuint(record.taken_ranges, ==, 1);
+    guest_unplug();
+}
+
+/* A guest that uses bitmaps meets no id twice; one that does not leaves no trace in the stream. */
+static void test_bitmap_id(void)
+{
+    g_autoptr(GByteArray) with = NULL, without = NULL;
+    uint32_t request = CONFIG_REG + VIRTIO_BALLOON_BITMAP_CONFIG, id;
+
+    start(ALL_OPTIONS, HINTS, 5);
+    set_vm_running(false);
+    without = save();
+    guest_unplug();
+    vm_running = true;
+    g_assert_null(memmem(without->data, without->len, "free-page-bitmap", 16));
+
+    start(ALL_OPTIONS, ALL, ALL_QUEUES);
+    start_request(5);
+    id = reg_read(request, 4);
+    set_vm_running(false);
+    with = save();
+    guest_unplug();
+    g_assert_nonnull(memmem(with->data, with->len, "virtio-balloon-device/free-page-bitmap", 38));
+
+    guest_plug(&virtio_balloon_pci_type, ALL_OPTIONS);
+    set_vm_running(false);
+    g_assert_true(load(with->data, with->len, NULL));
+    set_vm_running(true);
+    g_assert_cmphex(reg_read(request, 4), ==, 0);
+    start_request(6);
+    g_assert_cmphex(reg_read(request, 4), ==, id + 1);
     guest_unplug();
 }
 
@@ -162,7 +195,7 @@ static void test_damaged(void)
 {
     g_autoptr(GByteArray) saved = NULL;
 
-    start(ALL_OPTIONS, ALL, 5);
+    start(ALL_OPTIONS, ALL, ALL_QUEUES);
     set_vm_running(false);
     saved = save();
     for (size_t length = 0; length < saved->len; length += length < 600 ? 1 : 997) {
@@ -192,7 +225,7 @@ static void test_damaged(void)
     }
     guest_map();
     set_vm_running(true);
-    guest_start(ALL, 5);
+    guest_start(HINTS, 5);
     send_pfns(BALLOON_INFLATE, (const uint32_t[]){ 0x1000 }, 1);
     guest_unplug();
 
@@ -207,9 +240,9 @@ static void test_damaged(void)
 /* Rings filled at random, all queues, kicks and stops between: it ends, and nothing outside RAM is touched. */
 static void test_random(void)
 {
-    start(ALL_OPTIONS, ALL, 5);
+    start(ALL_OPTIONS, ALL, ALL_QUEUES);
     for (int round = 0; round < 1500; round++) {
-        unsigned q = g_test_rand_int_range(0, 5);
+        unsigned q = g_test_rand_int_range(0, ALL_QUEUES);
 
         for (unsigned i = 0; i < 32; i++) {
             guest_desc(q, i, g_test_rand_int_range(0, 20) ? (hwaddr)g_test_rand_int_range(0, 0x3000000) : (hwaddr)g_test_rand_int() << 8,
@@ -224,14 +257,16 @@ static void test_random(void)
         case 0: set_vm_running(false); set_vm_running(true); break;
         case 1:
             open_id = 1000 + round;
-            provider->start(provider, open_id);
+            if (provider->ready(provider) == FREE_PAGE_STATE_ACTIVE) {
+                provider->start(provider, open_id);
+            }
             break;
         case 2: provider->drain(provider); break;
         case 3: provider->done(provider); break;
         default: break;
         }
         if (guest_needs_reset()) {
-            guest_start(ALL, 5);
+            guest_start(ALL, ALL_QUEUES);
         }
     }
     guest_unplug();
@@ -244,6 +279,7 @@ int main(int argc, char **argv)
     device_types_set(types);
     g_test_add_func("/balloon/state/golden", test_golden);
     g_test_add_func("/balloon/state/round-trip", test_round_trip);
+    g_test_add_func("/balloon/state/bitmap-id", test_bitmap_id);
     g_test_add_func("/balloon/state/broken", test_load_broken);
     g_test_add_func("/balloon/state/damaged", test_damaged);
     g_test_add_func("/balloon/random", test_random);

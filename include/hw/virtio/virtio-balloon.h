@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The memory balloon's state, shared by the files that make it up: core, statistics, free page hints. */
+/* The memory balloon's state, shared by the files that make it up: core, statistics, free page hints, bitmaps. */
 #ifndef FERRY_HW_VIRTIO_VIRTIO_BALLOON_H
 #define FERRY_HW_VIRTIO_VIRTIO_BALLOON_H
 
 #include "balloon.h"
+#include "hw/virtio/virtio-balloon-bitmap.h"
 #include "hw/virtio/virtio.h"
 #include "util/clock.h"
 #include <json-glib/json-glib.h>
@@ -13,18 +14,28 @@
 
 /* The queues' indexes count the negotiated ones only, as Linux does. */
 enum balloon_queue {
-    BALLOON_INFLATE, BALLOON_DEFLATE, BALLOON_STATISTICS, BALLOON_HINT, BALLOON_REPORT,
+    BALLOON_INFLATE, BALLOON_DEFLATE, BALLOON_STATISTICS, BALLOON_HINT, BALLOON_REPORT, BALLOON_BITMAP,
     BALLOON_QUEUES
 };
 
 /* Values as the stream has them. */
 enum hint_status { HINT_STOPPED, HINT_REQUESTED, HINT_STARTED, HINT_DONE };
 
+/* A piece of a bitmap, as its header said; all but the id in pages of 4 KiB. */
+struct balloon_piece {
+    uint32_t id;
+    bool end;       /* none: "that was all" */
+    uint8_t shift;
+    uint64_t first, pages;
+};
+
 /* A chain that is worked off over several batches. */
 struct balloon_cursor {
     bool held;
     struct virtqueue_element element;
-    uint64_t offset; /* bytes of its out part (inflate, deflate) or in part (hints, reports) that are done */
+    /* What is done: bytes of its out part (inflate, deflate) or in part (hints, reports), pages of a bitmap. */
+    uint64_t offset;
+    struct balloon_piece piece; /* bitmaps, once `offset` is not 0 */
 };
 
 struct virtio_balloon {
@@ -37,6 +48,7 @@ struct virtio_balloon {
 
     /* Properties. */
     bool deflate_on_oom, free_page_hint, page_poison, free_page_reporting;
+    bool free_page_bitmap, page_bitmap;
     char *iothread_id;
     struct iothread *iothread; /* serves the hint queue */
 
@@ -62,6 +74,12 @@ struct virtio_balloon {
     bool done_owed;                /* a request was made, or came with the stream, and DONE has not followed */
     bool hint_resume_done;         /* it came with the stream: nobody here will ask for it */
     struct free_page_provider provider;
+
+    /* Free pages by bitmap. `hint_lock` guards the id and the request. */
+    uint32_t bitmap_id;            /* the id that the guest sees: ours, counted on for the life of the guest; migrated */
+    uint32_t bitmap_request;       /* the migration's id behind it; 0: none open */
+    uint64_t bitmap_guest_free;    /* bytes free when the guest was asked first since the last "done"; UINT64_MAX: unknown */
+    struct free_page_provider bitmap_provider;
 };
 
 /* Which queue this is, or BALLOON_QUEUES. */
@@ -71,6 +89,10 @@ struct virtqueue *balloon_queue_find(struct virtio_balloon *b, enum balloon_queu
 /* The next chain, or the one in hand. */
 bool balloon_cursor_next(struct balloon_cursor *cursor, struct virtqueue *vq);
 void balloon_cursor_finish(struct balloon_cursor *cursor, struct virtqueue *vq);
+/* For providers: whether the guest can be asked by this queue. */
+FreePageState balloon_provider_ready(struct virtio_balloon *b, bool offered, enum balloon_queue role);
+/* For providers: a chain in hand is returned; whatever it says is late by now. */
+void balloon_return_chain(struct virtio_balloon *b, enum balloon_queue role);
 
 /* Statistics. */
 void balloon_stats_init(struct virtio_balloon *b);
@@ -92,6 +114,15 @@ void balloon_hint_start(struct virtio_balloon *b);            /* the device runs
 void balloon_hint_loaded(struct virtio_balloon *b);
 uint32_t balloon_hint_config(struct virtio_balloon *b);
 bool balloon_hint_handle(struct virtio_balloon *b, struct virtqueue *vq, uint64_t *budget);
+
+/* Bitmaps. */
+void balloon_bitmap_init(struct virtio_balloon *b);
+void balloon_bitmap_stop(struct virtio_balloon *b, FreePageState why); /* the queue is stopped */
+void balloon_bitmap_config(struct virtio_balloon *b, struct virtio_balloon_bitmap_config *config);
+bool balloon_bitmap_handle(struct virtio_balloon *b, struct virtqueue *vq);
+/* The next runs of the piece in hand, as far as the budget goes, which `run` charges. False: that was all. */
+typedef void balloon_run_fn(hwaddr gpa, uint64_t length, uint64_t *budget);
+bool balloon_bitmap_next_runs(struct balloon_cursor *cursor, balloon_run_fn *run, uint64_t *budget);
 
 extern const struct device_type virtio_balloon_pci_type;
 extern const struct virtio_device_ops virtio_balloon_ops;
