@@ -204,7 +204,7 @@ static const struct hint_mode modes[] = {
     { NULL, NULL, NULL, NULL },
 };
 
-static const struct hint_mode *find_mode(const struct hint_mode *table, const char *name)
+const struct hint_mode *hint_find_mode(const struct hint_mode *table, const char *name)
 {
     for (; table->name; table++) {
         if (strcmp(table->name, name) == 0) {
@@ -251,18 +251,13 @@ static void serve(const struct hint_mode *mode, const struct hint_range *range)
     }
 }
 
-bool run_serve(int argc, char **argv)
+bool serve_until_told(void (*serve)(const struct hint_mode *mode, const struct hint_range *range), const struct hint_mode *mode,
+                      const struct hint_range *range)
 {
-    CHECK(argc > 1 && (balloon.dev.features & BALLOON_HINT), "serve needs a mode, and hints negotiated");
-    const struct hint_mode *mode = find_mode(modes, argv[1]);
-    mode = mode ? mode : find_mode(hostile_modes, argv[1]);
-    CHECK(mode, "no mode %s", argv[1]);
-    struct hint_range range = { argc > 2 ? parse_number(argv[2]) : 0, argc > 3 ? parse_number(argv[3]) : test_pages() };
-    CHECK(range.first + range.count <= test_pages(), "only %lu pages", test_pages());
     memset(&hint_counts, 0, sizeof(hint_counts));
     start_timer();
     print("serving\n");
-    serve(mode, &range);
+    serve(mode, range);
     while (!serial_pending()) {
         irq_wait();
     }
@@ -272,4 +267,15 @@ bool run_serve(int argc, char **argv)
     print("requests %lu stops %lu dones %lu buffers %lu returned %lu resets %lu interrupts %u %u\n", hint_counts.requests, hint_counts.stops,
           hint_counts.dones, hint_counts.buffers, hint_counts.returned, hint_counts.resets, virtio_config_interrupts, virtio_queue_interrupts);
     return true;
+}
+
+bool run_serve(int argc, char **argv)
+{
+    CHECK(argc > 1 && (balloon.dev.features & BALLOON_HINT), "serve needs a mode, and hints negotiated");
+    const struct hint_mode *mode = hint_find_mode(modes, argv[1]);
+    mode = mode ? mode : hint_find_mode(hostile_modes, argv[1]);
+    CHECK(mode, "no mode %s", argv[1]);
+    struct hint_range range = { argc > 2 ? parse_number(argv[2]) : 0, argc > 3 ? parse_number(argv[3]) : test_pages() };
+    CHECK(range.first + range.count <= test_pages(), "only %lu pages", test_pages());
+    return serve_until_told(serve, mode, &range);
 }

@@ -14,6 +14,7 @@ static const struct {
 } feature_names[] = {
     { "stats", BALLOON_STATS },   { "oom", BALLOON_OOM },           { "hint", BALLOON_HINT },          { "poison", BALLOON_POISON },
     { "report", BALLOON_REPORTING }, { "event", VIRTIO_F_EVENT_IDX }, { "indirect", VIRTIO_F_INDIRECT },
+    { "bitmap", BALLOON_FREE_PAGE_BITMAP }, { "pagebitmap", BALLOON_PAGE_BITMAP },
 };
 #define FEATURES (sizeof(feature_names) / sizeof(feature_names[0]))
 
@@ -27,7 +28,8 @@ bool balloon_start(uint64_t features, enum virtio_interrupts interrupts)
         !virtio_queue_setup(dev, n++, &balloon.deflate) ||
         ((features & BALLOON_STATS) && !virtio_queue_setup(dev, n++, &balloon.stats)) ||
         ((features & BALLOON_HINT) && !virtio_queue_setup(dev, n++, &balloon.hint)) ||
-        ((features & BALLOON_REPORTING) && !virtio_queue_setup(dev, n++, &balloon.report))) {
+        ((features & BALLOON_REPORTING) && !virtio_queue_setup(dev, n++, &balloon.report)) ||
+        ((features & BALLOON_FREE_PAGE_BITMAP) && !virtio_queue_setup(dev, n++, &balloon.bitmap))) {
         return false;
     }
     virtio_go(dev);
@@ -71,12 +73,14 @@ static bool send_chain(struct virtio_queue *q, const void *data, uint32_t length
     return true;
 }
 
-/* Test pages [first, first + count) by arrays of page numbers, 256 at a time as Linux does. */
+/* Test pages [first, first + count) by bitmap, or by arrays of page numbers, 256 at a time as Linux does. */
 static bool move_pages(struct virtio_queue *q, uint64_t first, uint64_t count, int sign)
 {
     static uint32_t pfns[PFNS];
+    bool by_bitmap = balloon.dev.features & BALLOON_PAGE_BITMAP;
     CHECK(first + count <= test_pages(), "only %lu pages", test_pages());
-    for (uint64_t done = 0; done < count;) {
+    CHECK(!by_bitmap || balloon_move_bitmap(q, first, count), "queue %u does not answer", q->index);
+    for (uint64_t done = by_bitmap ? count : 0; done < count;) {
         unsigned n = 0;
         for (; n < PFNS && done + n < count; n++) {
             pfns[n] = (uint64_t)test_page(first + done + n) / PAGE_SIZE;
@@ -142,6 +146,7 @@ static bool run_config(void)
 }
 
 bool run_serve(int argc, char **argv);
+bool run_share(int argc, char **argv);
 
 static bool run_balloon(int argc, char **argv)
 {
@@ -149,7 +154,7 @@ static bool run_balloon(int argc, char **argv)
         const char *name;
         bool (*run)(uint64_t a, uint64_t b);
     } ranges[] = { { "inflate", run_inflate }, { "deflate", run_deflate }, { "report", run_report }, { "stats", run_stats } };
-    CHECK(argc > 1, "balloon init|config|inflate|deflate|report|stats|serve");
+    CHECK(argc > 1, "balloon init|config|inflate|deflate|report|stats|serve|share");
     if (strcmp(argv[1], "init") == 0) {
         return run_init(argc, argv);
     }
@@ -159,6 +164,9 @@ static bool run_balloon(int argc, char **argv)
     }
     if (strcmp(argv[1], "serve") == 0) {
         return run_serve(argc - 1, argv + 1);
+    }
+    if (strcmp(argv[1], "share") == 0) {
+        return run_share(argc - 1, argv + 1);
     }
     for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
         if (strcmp(argv[1], ranges[i].name) == 0) {
@@ -171,8 +179,8 @@ static bool run_balloon(int argc, char **argv)
 
 const struct command balloon_commands[] = {
     { "balloon",
-      "init [stats oom hint poison report event indirect msix intx] | config | inflate FIRST COUNT | deflate FIRST COUNT |"
-      " report FIRST COUNT | stats ANSWERS VALUE | serve MODE FIRST COUNT",
+      "init [stats oom hint poison report bitmap pagebitmap event indirect msix intx] | config | inflate FIRST COUNT | deflate FIRST COUNT |"
+      " report FIRST COUNT | stats ANSWERS VALUE | serve MODE FIRST COUNT | share MODE FIRST COUNT",
       run_balloon },
     { NULL, NULL, NULL },
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The guest's balloon driver: device and queues (balloon.c), answers to requests for free pages (balloon-serve.c, balloon-hostile.c). */
+/* The guest's balloon driver: device and queues (balloon.c), answers to requests for free pages (balloon-serve.c, balloon-hostile.c; by bitmap:
+ * balloon-bitmap.c). */
 #ifndef BALLOON_H
 #define BALLOON_H
 
@@ -10,6 +11,8 @@
 #define BALLOON_HINT (1ull << 3)
 #define BALLOON_POISON (1ull << 4)
 #define BALLOON_REPORTING (1ull << 5)
+#define BALLOON_FREE_PAGE_BITMAP (1ull << 16)
+#define BALLOON_PAGE_BITMAP (1ull << 17)
 
 #define CONFIG_NUM_PAGES 0
 #define CONFIG_ACTUAL 4
@@ -21,7 +24,7 @@
 
 struct balloon {
     struct virtio_device dev;
-    struct virtio_queue inflate, deflate, stats, hint, report;
+    struct virtio_queue inflate, deflate, stats, hint, report, bitmap;
     bool ready;
 };
 extern struct balloon balloon;
@@ -49,5 +52,11 @@ struct hint_mode {
 };
 bool hint_pages(uint32_t id, const struct hint_range *range); /* the polite way: id, all of the range, stop */
 extern const struct hint_mode hostile_modes[];
+const struct hint_mode *hint_find_mode(const struct hint_mode *table, const char *name);
+/* Runs serve(), which returns when a byte has come on the serial port or it is stuck; then prints what was counted. */
+bool serve_until_told(void (*serve)(const struct hint_mode *mode, const struct hint_range *range), const struct hint_mode *mode,
+                      const struct hint_range *range);
+/* Test pages into or out of the balloon, if bitmaps were negotiated. */
+bool balloon_move_bitmap(struct virtio_queue *q, uint64_t first, uint64_t count);
 
 #endif

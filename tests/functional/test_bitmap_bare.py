@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Free pages by bitmap against a guest that behaves well, badly and with malice (tests/guest/balloon-bitmap.c), and inflate
+and deflate by bitmap. What is checked of each migration is in free_pages.py."""
+import time
+
+import ferry
+from ferry import case, require, slow_case, wait_migration, wait_status
+from free_pages import (AFTER, COUNT, FIRST, MEMORY, boot, end_serving, hop, is_quiet, machine, move, parameters,
+                        go_on, skip_zero_pages, start_serving)
+
+OPTIONS = ',free-page-bitmap=on,page-bitmap=on'
+IOTHREAD = {'options': OPTIONS + ',iothread=io0', 'objects': ['-object', 'iothread,id=io0']}
+
+
+def share(mode, features='bitmap', options=OPTIONS, **kwargs):
+    return hop(mode, features, options, how='share', **kwargs)
+
+
+def good(mode='good', *args, **kwargs):
+    target, info, free, counts, _ = share(mode, *args, **kwargs)
+    require(free['state'] == 'stopped' and free['requests'] == 1, str(free))
+    require(free['hinted'] == COUNT, '%d of %d pages left out as hinted: %s' % (free['hinted'], COUNT, free))
+    require(free['late'] == 0 and free['rejected'] == 0 and free['timed-out'] == 0, str(free))
+    require(free['accepted'] > 0 and 'time-to-first-hint' in free and 'time-to-stop' in free, str(free))
+    require(info['ram']['transferred'] < MEMORY - COUNT * 4096, '%d bytes were sent' % info['ram']['transferred'])
+    require(counts['requests'] == 1 and counts['stops'] == 1, str(counts))
+    require(counts['buffers'] == counts['returned'], str(counts))
+    return target, counts
+
+
+# --- guests that mean well ---
+
+@case
+def good_polled():
+    good()
+
+
+@case
+def good_with_event_indexes():
+    good('good', 'bitmap event indirect')
+
+
+@case
+def good_with_msix():
+    _, counts = good('good', 'bitmap msix', OPTIONS + ',vectors=2')
+    require(counts['config_interrupts'] >= 2 and counts['queue_interrupts'] >= 1, str(counts))
+
+
+@case
+def good_with_an_iothread():
+    good(**IOTHREAD)
+
+
+@case
+def good_with_all_features():
+    good('good', 'bitmap pagebitmap hint stats report')
+
+
+@case
+def overlapping_pieces():
+    good('overlap')
+
+
+@case
+def takeback_loses_nothing():
+    for arguments in ({}, IOTHREAD, {'free_page_hint_head_start': 0, 'max_bandwidth': 100 << 20}):
+        target, _, free, _, differing = share('takeback', **arguments)
+        require(differing == 0, '%d pages that were in use again differ: %s' % (differing, free))
+        target.guest('verify %d %d 1001' % (FIRST, COUNT))
+        target.close()
+
+
+@case
+def changing_while_it_is_read():
+    for arguments in ({}, IOTHREAD):
+        _, _, free, _, _ = share('changing', **arguments)
+        require(free['state'] == 'stopped' and free['rejected'] == 0, str(free))
+
+
+@case
+def poison_keeps_what_is_there():
+    _, _, free, _, differing = share('good', 'bitmap poison')
+    require(differing == 0, '%d poisoned pages differ: %s' % (differing, free))
+
+
+@case
+def there_and_back():
+    vm = boot('bitmap', options=OPTIONS)
+    start_serving(vm, 'good', how='share')
+    for n in range(3):
+        target = machine('hop%d' % n, OPTIONS, incoming='defer', args=['-S'])
+        info, _ = move(vm, target)
+        require(info['free-pages']['hinted'] == COUNT, 'hop %d: %s' % (n, info['free-pages']))
+        target.qmp.command('cont')
+        wait_status(target, 'running')
+        time.sleep(0.1)
+        vm.close()
+        vm = target
+    counts = end_serving(vm)
+    require(counts['requests'] == 3, str(counts))
+    vm.guest('verify 0 %d 5' % FIRST)
+
+
+@case
+def cancel_and_retry():
+    source = boot('bitmap', options=OPTIONS)
+    start_serving(source, 'late', how='share')
+    for _ in range(3):
+        target = machine('target', OPTIONS, incoming='defer')
+        parameters(source, max_bandwidth=20 << 20)
+        uri = 'unix:%s/mig' % target.dir
+        target.qmp.command('migrate-incoming', uri=uri)
+        source.qmp.command('migrate', uri=uri)
+        time.sleep(0.3)
+        source.qmp.command('migrate_cancel')
+        wait_migration(source, 'cancelled')
+        target.close()
+    target = machine('target', OPTIONS, incoming='defer', args=['-S'])
+    _, differing = move(source, target)
+    require(differing == 0, '%d pages differ' % differing)
+    counts = go_on(source, target)
+    require(counts['requests'] == 4, str(counts))
+
+
+@case
+def the_best_source_is_asked():
+    """One device offers both ways: a guest that knows bitmaps is asked for them, another for hints."""
+    _, _, free, counts, _ = share('good', 'bitmap hint')
+    require(free['hinted'] == COUNT and counts['requests'] == 1, '%s %s' % (free, counts))
+    _, _, free, counts, _ = hop('good', 'hint', OPTIONS)
+    require(free['hinted'] == COUNT and counts['requests'] == 1, '%s %s' % (free, counts))
+
+
+@case
+def nobody_answers_without_a_driver():
+    source = boot('stats', options=OPTIONS)
+    target = machine('target', OPTIONS, incoming='defer', args=['-S'])
+    info, differing = move(source, target)
+    require(differing == 0 and info['free-pages']['state'] == 'not-negotiated', str(info['free-pages']))
+
+
+# --- guests that are slow or confused ---
+
+def ends(mode, states, **kwargs):
+    target, _, free, counts, differing = share(mode, **kwargs)
+    require(free['state'] in states, '%s: %s' % (mode, free))
+    return target, free, counts, differing
+
+
+@case
+def silent_times_out():
+    _, free, _, differing = ends('silent', ('timed-out', 'closed'))
+    require(differing == 0 and free['hinted'] == 0, str(free))
+
+
+@case
+def no_end_counts_as_well():
+    _, free, _, _ = ends('noend', ('timed-out', 'closed'))
+    require(free['hinted'] == COUNT, str(free))
+
+
+@case
+def wrong_ids_have_no_effect():
+    _, free, _, differing = ends('wrongid', ('timed-out', 'closed'))
+    require(differing == 0 and free['hinted'] == 0 and free['late'] > 0, '%d pages differ: %s' % (differing, free))
+
+
+@case
+def late_answers_have_no_effect():
+    for arguments in ({}, {'free_page_hint_head_start': 0, 'free_page_hint_timeout': 200, 'max_bandwidth': 100 << 20}):
+        target, free, _, differing = ends('late', ('timed-out', 'closed'), **arguments)
+        require(differing == 0 and free['hinted'] == 0, '%d pages differ: %s' % (differing, free))
+        target.guest('verify %d %d 1001' % (FIRST, COUNT))
+        target.close()
+
+
+@case
+def reset_in_the_middle():
+    target, free, counts, differing = ends('reset', ('reset', 'closed', 'timed-out'))
+    require(differing == 0 and counts['resets'] == 1, '%d pages differ: %s %s' % (differing, free, counts))
+    target.guest('verify %d %d 1001' % (FIRST, COUNT))
+
+
+# --- hostile guests ---
+
+def hostile(mode, rejected):
+    def function():
+        target, _, free, counts, _ = share(mode)
+        require(counts['requests'] == 1 and (free['rejected'] > 0) == rejected, '%s %s' % (free, counts))
+        target.guest('ping')
+    function.__name__ = 'hostile_' + mode
+    case(function)
+
+
+hostile('beyond', True)
+hostile('malformed', True)
+hostile('crumbs', False)
+
+
+@case
+def hostile_all_ones():
+    """A guest that gives away what it runs on harms itself only."""
+    source = boot('bitmap', options=OPTIONS)
+    start_serving(source, 'allones', how='share')
+    target = machine('target', OPTIONS, incoming='defer', args=['-S'])
+    info, _ = move(source, target, free=range(MEMORY >> 12))
+    require(info['free-pages']['rejected'] > 0, str(info['free-pages']))
+    is_quiet(source)
+    target.qmp.command('cont')
+    time.sleep(0.2)
+    require(target.qmp.command('query-status')['status'] in ('running', 'shutdown', 'paused'), 'the target is lost')
+
+
+# --- inflate and deflate ---
+
+@case
+def inflate_and_deflate():
+    source = boot('pagebitmap stats', options=OPTIONS)
+    source.guest('balloon inflate %d 20000' % FIRST)
+    require(source.qmp.command('query-balloon')['actual'] == MEMORY - (20000 << 12), str(source.qmp.command('query-balloon')))
+    source.guest('checkzero %d 20000' % FIRST)
+    source.guest('verify %d %d 7' % (FIRST + 20000, COUNT - 20000))
+    target = machine('target', OPTIONS, incoming='defer', args=['-S'])
+    skip_zero_pages(source)
+    info, differing = move(source, target, free_page_hint_threshold=100)
+    require(differing == 0 and info['free-pages']['inflated'] >= 20000, '%d pages differ: %s' % (differing, info['free-pages']))
+    target.qmp.command('cont')
+    target.guest('verify 0 %d 5' % FIRST)
+    target.guest('balloon deflate %d 20000' % FIRST)
+    require(target.qmp.command('query-balloon')['actual'] == MEMORY, str(target.qmp.command('query-balloon')))
+    target.guest('fill %d 20000 7' % FIRST)
+    target.guest('verify %d %d 7' % (FIRST, COUNT))
+
+
+@case
+def a_target_without_the_option_refuses():
+    source = boot('bitmap', options=OPTIONS)
+    target = machine('target', incoming='defer', args=['-S'])
+    uri = 'unix:%s/mig' % target.dir
+    target.qmp.command('migrate-incoming', uri=uri)
+    source.qmp.command('migrate', uri=uri)
+    require(target.wait_exit() != 0 and 'virtio-balloon' in target.stderr_text(), target.stderr_text())
+    ferry.wait_until(lambda: source.qmp.command('query-migrate')['status'] in ('completed', 'failed'), 'the end')
+    source.qmp.command('cont')
+    source.guest('verify %d 2000 6' % AFTER)
+
+
+@slow_case
+def takeback_fifty_times():
+    for _ in range(50):
+        takeback_loses_nothing()
+
+
+ferry.main()
