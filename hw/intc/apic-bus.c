@@ -35,7 +35,7 @@ static void apic_deliver_sipi(struct apic *apic, uint8_t vector)
     }
 }
 
-static void apic_receive(struct apic *apic, enum apic_delivery mode, uint8_t vector, bool level)
+void apic_receive(struct apic *apic, enum apic_delivery mode, uint8_t vector, bool level)
 {
     switch (mode) {
     case APIC_DELIVER_FIXED:

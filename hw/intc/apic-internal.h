@@ -86,8 +86,9 @@ void apic_init_state(struct apic *apic);
 /* Notes an ESR_* bit, and delivers the error entry where it is new. */
 void apic_error(struct apic *apic, uint32_t bit);
 
-/* apic-bus.c: carries out what is in icr[]. */
+/* apic-bus.c: carries out what is in icr[]; acts on a message, or on a local source that fires in that mode. */
 void apic_send_ipi(struct apic *apic);
+void apic_receive(struct apic *apic, enum apic_delivery mode, uint8_t vector, bool level);
 
 /* apic-timer.c */
 void apic_timer_init(struct apic *apic);

@@ -133,31 +133,16 @@ void apic_accept(struct apic *apic, uint8_t vector, bool level)
 void apic_local_deliver(struct apic *apic, int entry)
 {
     uint32_t lvt = apic->lvt[entry];
-    bool level = entry == LVT_LINT0 && (lvt & LVT_LEVEL);
+    bool by_mode = entry != LVT_TIMER && entry != LVT_ERROR;
+    enum apic_delivery mode = by_mode ? lvt >> LVT_MODE_SHIFT & 7 : APIC_DELIVER_FIXED;
 
     if (lvt & LVT_MASKED) {
         return;
     }
-    if (entry == LVT_TIMER || entry == LVT_ERROR) {
-        apic_accept(apic, lvt & LVT_VECTOR, false);
-        return;
-    }
-    switch (lvt >> LVT_MODE_SHIFT & 7) {
-    case APIC_DELIVER_FIXED:
-        apic_accept(apic, lvt & LVT_VECTOR, level);
-        break;
-    case APIC_DELIVER_SMI:
-        cpu_interrupt(apic->cpu, CPU_INTERRUPT_SMI);
-        break;
-    case APIC_DELIVER_NMI:
-        cpu_interrupt(apic->cpu, CPU_INTERRUPT_NMI);
-        break;
-    case APIC_DELIVER_INIT:
-        cpu_interrupt(apic->cpu, CPU_INTERRUPT_INIT);
-        break;
-    case APIC_DELIVER_EXTINT:
+    if (mode == APIC_DELIVER_EXTINT) { /* the PIC keeps the vector until it is acknowledged */
         apic_update_irq(apic);
-        break;
+    } else if (mode != APIC_DELIVER_LOWEST && mode != APIC_DELIVER_SIPI) { /* these go by the bus only */
+        apic_receive(apic, mode, lvt & LVT_VECTOR, entry == LVT_LINT0 && (lvt & LVT_LEVEL));
     }
 }
 

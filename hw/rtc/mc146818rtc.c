@@ -20,6 +20,7 @@
 #include "memory/memory.h"
 #include "migration/vmstate.h"
 #include "trace/hw_rtc.h"
+#include "util/bitmap.h"
 
 #define CMOS_SIZE 128
 #define REG_A_UIP 0x80
@@ -221,31 +222,44 @@ static uint8_t selected(const struct mc146818rtc *rtc)
     return rtc->cmos_index % CMOS_SIZE;
 }
 
+/* Date and time, which the running clock keeps elsewhere (refresh_registers()). */
+static bool is_calendar(uint8_t index)
+{
+    const uint64_t registers = BIT(RTC_SECONDS) | BIT(RTC_MINUTES) | BIT(RTC_HOURS) | BIT(RTC_DAY_OF_WEEK) |
+                               BIT(RTC_DAY) | BIT(RTC_MONTH) | BIT(RTC_YEAR) | BIT(RTC_CENTURY);
+    return index < 64 && registers >> index & 1;
+}
+
+static int64_t second_part(const struct mc146818rtc *rtc, int64_t now)
+{
+    int64_t rest = (int64_t)(guest_time_ns(rtc, now) % NSEC_PER_SEC);
+
+    return rest < 0 ? rest + NSEC_PER_SEC : rest;
+}
+
+static void calendar_write(struct mc146818rtc *rtc, uint8_t index, uint8_t value, int64_t now)
+{
+    if (!rtc_running(rtc)) {
+        rtc->cmos_data[index] = value;
+        return;
+    }
+    int64_t rest = second_part(rtc, now);
+    refresh_registers(rtc, now);
+    rtc->cmos_data[index] = value;
+    adopt_registers(rtc, now, rest);
+    arm_update(rtc, now);
+}
+
 static void cmos_write(struct mc146818rtc *rtc, uint8_t value)
 {
     int64_t now = clock_now();
     uint8_t index = selected(rtc);
 
+    if (is_calendar(index)) {
+        calendar_write(rtc, index, value, now);
+        return;
+    }
     switch (index) {
-    case RTC_SECONDS:
-    case RTC_MINUTES:
-    case RTC_HOURS:
-    case RTC_DAY_OF_WEEK:
-    case RTC_DAY:
-    case RTC_MONTH:
-    case RTC_YEAR:
-    case RTC_CENTURY:
-        if (rtc_running(rtc)) {
-            __int128 rest = guest_time_ns(rtc, now) % NSEC_PER_SEC;
-
-            refresh_registers(rtc, now);
-            rtc->cmos_data[index] = value;
-            adopt_registers(rtc, now, (int64_t)(rest < 0 ? rest + NSEC_PER_SEC : rest));
-            arm_update(rtc, now);
-        } else {
-            rtc->cmos_data[index] = value;
-        }
-        break;
     case RTC_SECONDS_ALARM:
     case RTC_MINUTES_ALARM:
     case RTC_HOURS_ALARM:
@@ -273,9 +287,7 @@ static void cmos_write(struct mc146818rtc *rtc, uint8_t value)
 
 static bool update_in_progress(const struct mc146818rtc *rtc, int64_t now)
 {
-    __int128 rest = guest_time_ns(rtc, now) % NSEC_PER_SEC;
-
-    return rtc_running(rtc) && (rest < 0 ? rest + NSEC_PER_SEC : rest) >= NSEC_PER_SEC - UPDATE_HOLD_NS;
+    return rtc_running(rtc) && second_part(rtc, now) >= NSEC_PER_SEC - UPDATE_HOLD_NS;
 }
 
 static uint8_t reg_c_read(struct mc146818rtc *rtc, int64_t now)
@@ -294,19 +306,10 @@ static uint8_t cmos_read(struct mc146818rtc *rtc)
 {
     int64_t now = clock_now();
 
+    if (is_calendar(selected(rtc)) && rtc_running(rtc)) {
+        refresh_registers(rtc, now);
+    }
     switch (selected(rtc)) {
-    case RTC_SECONDS:
-    case RTC_MINUTES:
-    case RTC_HOURS:
-    case RTC_DAY_OF_WEEK:
-    case RTC_DAY:
-    case RTC_MONTH:
-    case RTC_YEAR:
-    case RTC_CENTURY:
-        if (rtc_running(rtc)) {
-            refresh_registers(rtc, now);
-        }
-        break;
     case RTC_REG_A:
         return rtc->cmos_data[RTC_REG_A] | (update_in_progress(rtc, now) ? REG_A_UIP : 0);
     case RTC_REG_C:

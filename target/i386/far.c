@@ -157,7 +157,7 @@ static enum far_kind far_kind(struct x86_cpu *cpu, const struct x86_descriptor *
     }
 }
 
-/* --- JMP --- */
+/* --- JMP through gates and to tasks --- */
 
 static void jump_system(struct x86_cpu *cpu, uint16_t selector, struct x86_descriptor *d, uint64_t next_rip)
 {
@@ -182,35 +182,7 @@ static void jump_system(struct x86_cpu *cpu, uint16_t selector, struct x86_descr
     }
 }
 
-void x86_far_jump(struct x86_cpu *cpu, uint16_t selector, uint64_t offset, unsigned opsize, uint64_t next_rip)
-{
-    struct x86_descriptor d;
-
-    offset = truncate_to(offset, opsize);
-    if (!is_protected(cpu)) {
-        if (offset > cpu->segs[S_CS].limit) {
-            x86_raise_error(cpu, EXCP_GP, 0);
-        }
-        x86_segment_set_real(&cpu->segs[S_CS], selector);
-        leave(cpu, offset);
-        return;
-    }
-    read_target(cpu, selector, &d);
-    if (!(d.high & SEG_S)) {
-        jump_system(cpu, selector, &d, next_rip);
-        return;
-    }
-    if (!desc_is_code(&d)) {
-        raise_selector(cpu, EXCP_GP, selector);
-    }
-    check_direct_code(cpu, selector, &d);
-    check_target(cpu, &d, offset);
-    x86_descriptor_set_accessed(cpu, &d);
-    load_code(cpu, selector, cpu->cpl, &d);
-    leave(cpu, offset);
-}
-
-/* --- CALL --- */
+/* --- CALL through gates and to tasks --- */
 
 static void call_inner(struct x86_cpu *cpu, const struct gate *gate, unsigned dpl, uint64_t next_rip)
 {
@@ -284,7 +256,10 @@ static void call_system(struct x86_cpu *cpu, uint16_t selector, struct x86_descr
     leave(cpu, gate.offset);
 }
 
-void x86_far_call(struct x86_cpu *cpu, uint16_t selector, uint64_t offset, unsigned opsize, uint64_t next_rip)
+/* --- JMP and CALL, to code directly --- */
+
+static void transfer(struct x86_cpu *cpu, uint16_t selector, uint64_t offset, unsigned opsize, uint64_t next_rip,
+                     bool call)
 {
     struct x86_descriptor d;
 
@@ -293,14 +268,16 @@ void x86_far_call(struct x86_cpu *cpu, uint16_t selector, uint64_t offset, unsig
         if (offset > cpu->segs[S_CS].limit) {
             x86_raise_error(cpu, EXCP_GP, 0);
         }
-        call_same(cpu, opsize, next_rip);
+        if (call) {
+            call_same(cpu, opsize, next_rip);
+        }
         x86_segment_set_real(&cpu->segs[S_CS], selector);
         leave(cpu, offset);
         return;
     }
     read_target(cpu, selector, &d);
     if (!(d.high & SEG_S)) {
-        call_system(cpu, selector, &d, next_rip);
+        (call ? call_system : jump_system)(cpu, selector, &d, next_rip);
         return;
     }
     if (!desc_is_code(&d)) {
@@ -309,9 +286,21 @@ void x86_far_call(struct x86_cpu *cpu, uint16_t selector, uint64_t offset, unsig
     check_direct_code(cpu, selector, &d);
     check_target(cpu, &d, offset);
     x86_descriptor_set_accessed(cpu, &d);
-    call_same(cpu, opsize, next_rip);
+    if (call) {
+        call_same(cpu, opsize, next_rip);
+    }
     load_code(cpu, selector, cpu->cpl, &d);
     leave(cpu, offset);
+}
+
+void x86_far_jump(struct x86_cpu *cpu, uint16_t selector, uint64_t offset, unsigned opsize, uint64_t next_rip)
+{
+    transfer(cpu, selector, offset, opsize, next_rip, false);
+}
+
+void x86_far_call(struct x86_cpu *cpu, uint16_t selector, uint64_t offset, unsigned opsize, uint64_t next_rip)
+{
+    transfer(cpu, selector, offset, opsize, next_rip, true);
 }
 
 /* --- RET and IRET --- */

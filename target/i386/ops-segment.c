@@ -11,6 +11,13 @@
 #include "target/i386/system.h"
 #include "util/main-loop.h"
 
+/* Handlers of one body each that differ by an argument. */
+#define HANDLER_WITH(name, body, argument)                                  \
+    static void name(struct x86_cpu *cpu, const struct x86_insn *insn)      \
+    {                                                                       \
+        body(cpu, insn, argument);                                          \
+    }
+
 static uint16_t load_selector(struct x86_cpu *cpu, const struct x86_insn *insn)
 {
     return insn->flags & X86_INSN_MEM ? mem_ld16(cpu, x86_linear(cpu, insn)) : reg_get(cpu, insn->src, 1);
@@ -303,6 +310,11 @@ static void op_str(struct x86_cpu *cpu, const struct x86_insn *insn)
 
 /* --- LAR, LSL, VERR, VERW, ARPL --- */
 
+static void set_zf(struct x86_cpu *cpu, bool zf)
+{
+    x86_flags_set(cpu, (flags_arith(cpu) & ~EFLAGS_ZF) | (zf ? EFLAGS_ZF : 0), EFLAGS_ARITH);
+}
+
 /* May the current privilege see this descriptor at all? */
 static bool descriptor_visible(struct x86_cpu *cpu, uint16_t selector, struct x86_descriptor *d)
 {
@@ -344,19 +356,12 @@ static void op_lar_lsl(struct x86_cpu *cpu, const struct x86_insn *insn, bool la
     if (ok) {
         reg_set(cpu, insn->dst, insn->opsize, lar ? d.high & 0x00ffff00 : desc_limit(&d));
     }
-    x86_flags_set(cpu, (flags_arith(cpu) & ~EFLAGS_ZF) | (ok ? EFLAGS_ZF : 0), EFLAGS_ARITH);
+    set_zf(cpu, ok);
     X86_NEXT(cpu, insn);
 }
 
-static void op_lar(struct x86_cpu *cpu, const struct x86_insn *insn)
-{
-    op_lar_lsl(cpu, insn, true);
-}
-
-static void op_lsl(struct x86_cpu *cpu, const struct x86_insn *insn)
-{
-    op_lar_lsl(cpu, insn, false);
-}
+HANDLER_WITH(op_lar, op_lar_lsl, true)
+HANDLER_WITH(op_lsl, op_lar_lsl, false)
 
 static void op_verify(struct x86_cpu *cpu, const struct x86_insn *insn, bool write)
 {
@@ -366,19 +371,12 @@ static void op_verify(struct x86_cpu *cpu, const struct x86_insn *insn, bool wri
     if (ok) {
         ok = write ? !desc_is_code(&d) && d.high & SEG_RW : !desc_is_code(&d) || d.high & SEG_RW;
     }
-    x86_flags_set(cpu, (flags_arith(cpu) & ~EFLAGS_ZF) | (ok ? EFLAGS_ZF : 0), EFLAGS_ARITH);
+    set_zf(cpu, ok);
     X86_NEXT(cpu, insn);
 }
 
-static void op_verr(struct x86_cpu *cpu, const struct x86_insn *insn)
-{
-    op_verify(cpu, insn, false);
-}
-
-static void op_verw(struct x86_cpu *cpu, const struct x86_insn *insn)
-{
-    op_verify(cpu, insn, true);
-}
+HANDLER_WITH(op_verr, op_verify, false)
+HANDLER_WITH(op_verw, op_verify, true)
 
 static void op_arpl(struct x86_cpu *cpu, const struct x86_insn *insn)
 {
@@ -394,7 +392,7 @@ static void op_arpl(struct x86_cpu *cpu, const struct x86_insn *insn)
     } else {
         reg_set(cpu, insn->dst, 1, value);
     }
-    x86_flags_set(cpu, (flags_arith(cpu) & ~EFLAGS_ZF) | (lower ? EFLAGS_ZF : 0), EFLAGS_ARITH);
+    set_zf(cpu, lower);
     X86_NEXT(cpu, insn);
 }
 
@@ -426,25 +424,10 @@ static void write_base(struct x86_cpu *cpu, const struct x86_insn *insn, unsigne
     X86_NEXT(cpu, insn);
 }
 
-static void op_rdfsbase(struct x86_cpu *cpu, const struct x86_insn *insn)
-{
-    read_base(cpu, insn, S_FS);
-}
-
-static void op_rdgsbase(struct x86_cpu *cpu, const struct x86_insn *insn)
-{
-    read_base(cpu, insn, S_GS);
-}
-
-static void op_wrfsbase(struct x86_cpu *cpu, const struct x86_insn *insn)
-{
-    write_base(cpu, insn, S_FS);
-}
-
-static void op_wrgsbase(struct x86_cpu *cpu, const struct x86_insn *insn)
-{
-    write_base(cpu, insn, S_GS);
-}
+HANDLER_WITH(op_rdfsbase, read_base, S_FS)
+HANDLER_WITH(op_rdgsbase, read_base, S_GS)
+HANDLER_WITH(op_wrfsbase, write_base, S_FS)
+HANDLER_WITH(op_wrgsbase, write_base, S_GS)
 
 #define ROW(mnemonic, handler, arg) { ZYDIS_MNEMONIC_##mnemonic, ROW_ALWAYS, x86_translate_system, handler, arg }
 #define ROW_FSGS(mnemonic, handler) \

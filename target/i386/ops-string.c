@@ -94,9 +94,27 @@ static bool must_stop(struct x86_cpu *cpu)
            (__atomic_load_n(&cpu->interrupt_request, __ATOMIC_RELAXED) && x86_interrupt_pending(cpu));
 }
 
+/* `n` iterations of *count are done. True: on with the next one, now. */
+static bool goes_on(struct x86_cpu *cpu, const struct x86_insn *insn, uint64_t *count, uint64_t n)
+{
+    count_down(cpu, insn, n);
+    *count -= n;
+    return *count && !must_stop(cpu);
+}
+
 static void leave_at(struct x86_cpu *cpu, const struct x86_insn *insn)
 {
     x86_leave_block(cpu, cpu->regs[R_RIP] + insn->offset, 2);
+}
+
+/* `count` iterations are left: comes back for them, or goes on with the next instruction. */
+ALWAYS_INLINE void finish(struct x86_cpu *cpu, const struct x86_insn *insn, uint64_t count)
+{
+    if (count) {
+        leave_at(cpu, insn);
+        return;
+    }
+    X86_NEXT(cpu, insn);
 }
 
 /* Copies as if element by element in the given direction: a forward copy onto its own tail repeats the pattern. */
@@ -139,7 +157,7 @@ static void movs(struct x86_cpu *cpu, const struct x86_insn *insn)
     uint64_t count = string_count(cpu, insn);
     int64_t step = string_step(cpu, insn);
 
-    while (count) {
+    for (bool more = count; more;) {
         uint64_t src = source_address(cpu, insn), dst = destination_address(cpu, insn, true);
         uint64_t n = move_piece(cpu, insn, src, dst, cpu->mode & X86_MODE_TF ? 1 : count);
         if (n == 0) {
@@ -148,14 +166,9 @@ static void movs(struct x86_cpu *cpu, const struct x86_insn *insn)
         }
         advance(cpu, insn, R_RSI, step * (int64_t)n);
         advance(cpu, insn, R_RDI, step * (int64_t)n);
-        count_down(cpu, insn, n);
-        count -= n;
-        if (count && must_stop(cpu)) {
-            leave_at(cpu, insn);
-            return;
-        }
+        more = goes_on(cpu, insn, &count, n);
     }
-    X86_NEXT(cpu, insn);
+    finish(cpu, insn, count);
 }
 
 static void fill_elements(void *to, uint64_t value, uint64_t n, unsigned size)
@@ -193,7 +206,7 @@ static void stos(struct x86_cpu *cpu, const struct x86_insn *insn)
     uint64_t count = string_count(cpu, insn);
     int64_t step = string_step(cpu, insn);
 
-    while (count) {
+    for (bool more = count; more;) {
         uint64_t dst = destination_address(cpu, insn, true);
         uint64_t n = fill_piece(cpu, insn, dst, cpu->mode & X86_MODE_TF ? 1 : count);
         if (n == 0) {
@@ -201,31 +214,22 @@ static void stos(struct x86_cpu *cpu, const struct x86_insn *insn)
             n = 1;
         }
         advance(cpu, insn, R_RDI, step * (int64_t)n);
-        count_down(cpu, insn, n);
-        count -= n;
-        if (count && must_stop(cpu)) {
-            leave_at(cpu, insn);
-            return;
-        }
+        more = goes_on(cpu, insn, &count, n);
     }
-    X86_NEXT(cpu, insn);
+    finish(cpu, insn, count);
 }
 
 static void lods(struct x86_cpu *cpu, const struct x86_insn *insn)
 {
     uint64_t count = string_count(cpu, insn);
 
-    while (count) {
+    for (bool more = count; more;) {
         uint64_t value = mem_get(cpu, source_address(cpu, insn), insn->opsize);
         reg_set(cpu, R_RAX * 8, insn->opsize, value);
         advance(cpu, insn, R_RSI, string_step(cpu, insn));
-        count_down(cpu, insn, 1);
-        if (--count && must_stop(cpu)) {
-            leave_at(cpu, insn);
-            return;
-        }
+        more = goes_on(cpu, insn, &count, 1);
     }
-    X86_NEXT(cpu, insn);
+    finish(cpu, insn, count);
 }
 
 /*
@@ -269,18 +273,14 @@ static void ins(struct x86_cpu *cpu, const struct x86_insn *insn)
     unsigned bytes = 1u << insn->opsize;
 
     x86_check_io(cpu, port, bytes);
-    while (count) {
+    for (bool more = count; more;) {
         uint64_t dst = destination_address(cpu, insn, true);
         mem_probe(cpu, dst, bytes, true, cpu->mmu_index);
         mem_put(cpu, dst, insn->opsize, x86_port_in(cpu, port, bytes));
         advance(cpu, insn, R_RDI, string_step(cpu, insn));
-        count_down(cpu, insn, 1);
-        if (--count && must_stop(cpu)) {
-            leave_at(cpu, insn);
-            return;
-        }
+        more = goes_on(cpu, insn, &count, 1);
     }
-    X86_NEXT(cpu, insn);
+    finish(cpu, insn, count);
 }
 
 static void outs(struct x86_cpu *cpu, const struct x86_insn *insn)
@@ -290,16 +290,12 @@ static void outs(struct x86_cpu *cpu, const struct x86_insn *insn)
     unsigned bytes = 1u << insn->opsize;
 
     x86_check_io(cpu, port, bytes);
-    while (count) {
+    for (bool more = count; more;) {
         x86_port_out(cpu, port, mem_get(cpu, source_address(cpu, insn), insn->opsize), bytes);
         advance(cpu, insn, R_RSI, string_step(cpu, insn));
-        count_down(cpu, insn, 1);
-        if (--count && must_stop(cpu)) {
-            leave_at(cpu, insn);
-            return;
-        }
+        more = goes_on(cpu, insn, &count, 1);
     }
-    X86_NEXT(cpu, insn);
+    finish(cpu, insn, count);
 }
 
 /* The last of F2 and F3; Zydis drops the one that an instruction does not name, processors repeat with either. */

@@ -45,14 +45,28 @@ def begin(source, target, capabilities=(), bandwidth=60 << 20):
     source.qmp.command('migrate', uri=uri)
 
 
-@case
-def source_ends_during_a_migration():
-    for _ in range(ROUNDS):
+def migrations(*capabilities):
+    """Pairs in the middle of a migration, at a random moment of it; every second one with `capabilities`."""
+    for n in range(ROUNDS):
         source = boot(smp=2)
         source.guest('fill 0 %d' % RNG.choice((200, 8000)))
         target = Vm(name='target', incoming='defer', smp=2)
-        begin(source, target)
+        begin(source, target, capabilities if n % 2 else ())
         time.sleep(RNG.uniform(0, 0.5) * ferry.PATIENCE)
+        yield source, target
+
+
+def until_it_ends(source):
+    """Comes round until the migration is over, in 30 s."""
+    end = time.time() + 30 * ferry.PATIENCE
+    while source.qmp.command('query-migrate')['status'] not in ('completed', 'failed'):
+        yield
+        require(time.time() < end, 'the migration hangs')
+
+
+@case
+def source_ends_during_a_migration():
+    for source, target in migrations():
         ask_to_end(source)
         check_ended(source)
         target.close()
@@ -60,12 +74,7 @@ def source_ends_during_a_migration():
 
 @case
 def target_ends_during_a_migration():
-    for n in range(ROUNDS):
-        source = boot(smp=2)
-        source.guest('fill 0 %d' % RNG.choice((200, 8000)))
-        target = Vm(name='target', incoming='defer', smp=2)
-        begin(source, target, ('return-path',) if n % 2 else ())
-        time.sleep(RNG.uniform(0, 0.5) * ferry.PATIENCE)
+    for source, target in migrations('return-path'):
         ask_to_end(target)
         check_ended(target)
         ferry.wait_until(lambda: source.qmp.command('query-migrate')['status'] in ('completed', 'failed'), 'the end', 30)
@@ -77,12 +86,7 @@ def target_ends_during_a_migration():
 
 @case
 def both_end_during_a_migration():
-    for n in range(ROUNDS):
-        source = boot(smp=2)
-        source.guest('fill 0 %d' % RNG.choice((200, 8000)))
-        target = Vm(name='target', incoming='defer', smp=2)
-        begin(source, target, ('return-path',) if n % 2 else ())
-        time.sleep(RNG.uniform(0, 0.5) * ferry.PATIENCE)
+    for source, target in migrations('return-path'):
         ask_to_end(target)
         ask_to_end(source)
         check_ended(target, (0, 1))
@@ -170,10 +174,8 @@ def registers_shown_at_the_switchover():
         source.expect(rb'running\n')
         target = Vm(name='target', incoming='defer', smp=2)
         begin(source, target, bandwidth=1 << 40)
-        end = time.time() + 30 * ferry.PATIENCE
-        while source.qmp.command('query-migrate')['status'] not in ('completed', 'failed'):
+        for _ in until_it_ends(source):
             require('RIP=' in source.hmp('info registers'), 'no registers')
-            require(time.time() < end, 'the migration hangs')
         require(source.qmp.command('query-migrate')['status'] == 'completed', 'the migration failed')
         ferry.wait_status(target, 'running')
         target.send('x')
@@ -189,8 +191,7 @@ def resets_and_stops_during_a_migration():
         source = boot(smp=2)
         target = Vm(name='target', incoming='defer', smp=2)
         begin(source, target, bandwidth=1 << 40)
-        end = time.time() + 30 * ferry.PATIENCE
-        while source.qmp.command('query-migrate')['status'] not in ('completed', 'failed'):
+        for _ in until_it_ends(source):
             source.qmp.command('system_reset')
             if n % 2:
                 source.qmp.command('stop')
@@ -198,7 +199,6 @@ def resets_and_stops_during_a_migration():
                     source.qmp.command('cont')
                 except ferry.QmpError:
                     pass  # the switchover
-            require(time.time() < end, 'the migration hangs')
         ask_to_end(source)
         check_ended(source)
         ask_to_end(target)

@@ -288,6 +288,16 @@ int qtest_run(const char *args, char **err)
     return reap(pid);
 }
 
+void qtest_check_refused(const char *const bad[][2], unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        g_autofree char *err = NULL;
+
+        g_assert_cmpint(qtest_run(bad[i][0], &err), ==, 1);
+        g_assert_nonnull(strstr(err, bad[i][1]));
+    }
+}
+
 /* --- the protocol --- */
 
 /* True if the line was an event, which is noted. */

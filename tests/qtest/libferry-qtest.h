@@ -22,6 +22,8 @@ void qtest_quit(struct qtest *q);
 int qtest_wait_exit(struct qtest *q);
 /* Runs the program with `args` alone until it ends; its exit status (-1: a signal), *err: its standard error. */
 int qtest_run(const char *args, char **err);
+/* With the arguments bad[i][0] it ends with status 1 and a message that has bad[i][1] in it. */
+void qtest_check_refused(const char *const bad[][2], unsigned count);
 /* A path in a folder of this test program's own, removed at its end. Owned by the caller. */
 char *qtest_path(const char *name);
 
