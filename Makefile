@@ -46,7 +46,7 @@ clean:
 distclean:
 	rm -rf build build-asan build-tsan
 
-# About half an hour; `tests/bench/peer-bench --help` says how to run parts of it.
+# About an hour and a half; `tests/bench/peer-bench --help` says how to run parts of it.
 bench:
 	@scripts/install-deps build demo peer
 	@$(MAKE) --no-print-directory all

@@ -5,6 +5,7 @@
  *   counter PAGES       rewrites pages and verifies them for ever; a lost write prints GUEST-CORRUPT
  *   checked MIB         fills a buffer, checks it against its checksum again and again, rewriting parts
  *   forks               forks, execs nothing, checks what the children return, for ever
+ *   spin MILLIONS       computes, then says how long it took
  *   text MIB            semi-compressible text on standard output
  *   hold MIB            (on the host) touches memory and waits to be killed: keeps pages warm for a run
  *   memcpy MIB          (on the host) prints the ceilings: memcpy, memset, read, memcpy into fresh memory, unix socket
@@ -42,7 +43,9 @@ static void *map(uint64_t bytes)
     return p;
 }
 
-static int run_hog(uint64_t mib, int seconds)
+static int hog_seconds;
+
+static int run_hog(uint64_t mib)
 {
     static uint64_t pattern[WORDS];
     double start = now();
@@ -56,7 +59,7 @@ static int run_hog(uint64_t mib, int seconds)
     }
     printf("GUEST-HOG mib=%llu s=%.2f\n", (unsigned long long)mib, now() - start);
     fflush(stdout);
-    sleep(seconds);
+    sleep(hog_seconds);
     return 0;
 }
 
@@ -114,8 +117,9 @@ static int run_checked(uint64_t mib)
     }
 }
 
-static int run_forks(void)
+static int run_forks(uint64_t unused)
 {
+    (void)unused;
     puts("GUEST-STARTED");
     fflush(stdout);
     for (unsigned n = 0;; n++) {
@@ -130,6 +134,22 @@ static int run_forks(void)
             return 1;
         }
     }
+}
+
+static int run_spin(uint64_t millions)
+{
+    uint64_t random = 88172645463325252ull;
+    double start = now();
+    puts("GUEST-STARTED");
+    fflush(stdout);
+    for (uint64_t n = 0; n < millions * 1000000; n++) {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+    }
+    printf("GUEST-SPUN s=%.3f end=%llu\n", now() - start, (unsigned long long)random);
+    fflush(stdout);
+    return 0;
 }
 
 static int run_text(uint64_t mib)
@@ -226,28 +246,29 @@ static int run_memcpy(uint64_t mib)
     return 0;
 }
 
+static const struct command {
+    const char *name;
+    int (*run)(uint64_t number);
+    int numbers; /* that it must have */
+} commands[] = {
+    { "hog", run_hog, 1 },   { "counter", run_counter, 1 }, { "checked", run_checked, 1 }, { "forks", run_forks, 0 },
+    { "spin", run_spin, 1 }, { "text", run_text, 1 },       { "hold", run_hold, 1 },       { "memcpy", run_memcpy, 1 },
+};
+
 int main(int argc, char **argv)
 {
-    const char *what = argc > 1 ? argv[1] : "";
     uint64_t number = argc > 2 ? strtoull(argv[2], NULL, 0) : 0;
-    if (strcmp(what, "forks") == 0) {
-        return run_forks();
+
+    hog_seconds = argc > 3 ? atoi(argv[3]) : 0;
+    for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (argc > 1 && strcmp(argv[1], commands[i].name) == 0 && (number || !commands[i].numbers)) {
+            return commands[i].run(number);
+        }
     }
-    if (!number) {
-        fprintf(stderr, "usage: guest-tool hog|counter|checked|text|hold|memcpy NUMBER, or forks\n");
-        return 2;
+    fprintf(stderr, "usage: guest-tool");
+    for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        fprintf(stderr, "%s %s%s", i ? " |" : "", commands[i].name, commands[i].numbers ? " NUMBER" : "");
     }
-    if (strcmp(what, "hog") == 0) {
-        return run_hog(number, argc > 3 ? atoi(argv[3]) : 0);
-    }
-    if (strcmp(what, "counter") == 0) {
-        return run_counter(number);
-    }
-    if (strcmp(what, "checked") == 0) {
-        return run_checked(number);
-    }
-    if (strcmp(what, "text") == 0) {
-        return run_text(number);
-    }
-    return strcmp(what, "hold") == 0 ? run_hold(number) : strcmp(what, "memcpy") == 0 ? run_memcpy(number) : 2;
+    fprintf(stderr, "\n");
+    return 2;
 }

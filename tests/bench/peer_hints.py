@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""peer-bench's experiments about free pages: what the guest's answer costs and saves, and whom. See peer_experiments.py."""
+import re
+import threading
+import time
+
+import ferry
+from peer_machines import alive, args, linux, move, warm
+
+KERNELS = (('default kernel', ''), ('init_on_alloc=0', 'init_on_alloc=0'))
+LIMIT = 1250 * 10**6  # 10 Gbit/s
+
+
+def hog_mib(mib):
+    return min(mib * 7 // 8, mib - 400)
+
+
+def ram_resident(vm, mib):
+    """MB of guest memory that are in the host's: the resident sizes of the mappings that are large enough to be it."""
+    resident = size = 0
+    with open('/proc/%d/smaps' % vm.process.pid, encoding='ascii') as f:
+        for line in f:
+            if line.startswith('Size:'):
+                size = int(line.split()[1])
+            elif line.startswith('Rss:') and size >= mib * 1024 // 2:
+                resident += int(line.split()[1])
+    return resident * 1024 / 1e6
+
+
+def idle_run(side, append='', hints=False):
+    """Case 1: what the guest uses, and how long that takes."""
+    source = linux(side, args.memory, hints, append=append, name='source').boot(240)
+    target = linux(side, args.memory, hints, append=append, name='target', incoming='defer').take_over(source)
+    warm(1024)
+    figures = move(source, target)
+    alive(target)
+    while ferry.VMS:
+        ferry.VMS.pop().close()
+    return figures
+
+
+def peak_resident(vm, mib, samples, stop):
+    while not stop.wait(0.005):
+        samples.append(ram_resident(vm, mib))
+
+
+def freed_run(side, append='', hints=True, limit=10**12, balloon='', before=None):
+    """Case 2; adds what query-migrate says of the guest's answer, and resident sizes."""
+    mib = args.memory
+    source = linux(side, mib, hints, append=append, balloon=balloon, name='source').boot(240)
+    source.shell('guest-tool hog %d' % hog_mib(mib), 600)
+    if before:
+        before(source)
+    target = linux(side, mib, hints, append=append, balloon=balloon, name='target', incoming='defer').take_over(source)
+    warm(mib)
+    resident, samples, stop = ram_resident(source, mib), [], threading.Event()
+    watcher = threading.Thread(target=peak_resident, args=(source, mib, samples, stop))
+    watcher.start()
+    figures = move(source, target, limit=limit)
+    stop.set()
+    watcher.join()
+    figures['target_mb'] = ram_resident(target, mib)
+    figures['grown_mb'] = max(samples, default=resident) - resident
+    free = source.qmp.command('query-migrate').get('free-pages', {})
+    if free:  # to its stop, or to the end of a request that made the source grow
+        figures['guest_ms'] = free.get('time-to-stop', free['head-start'])
+    if free.get('guest-free'):
+        figures['covered_percent'] = free['covered'] * 100 / free['guest-free']
+        figures['unhinted_mb'] = (free['guest-free'] - min(free['covered'], free['guest-free'])) / 1e6
+    alive(target)
+    return figures
+
+
+def against_idle(figures, idle):
+    """Ferry's promise: the guest's own time, then what an idle guest takes; the bytes likewise."""
+    if 'guest_ms' in figures:
+        figures['beyond_guest'] = (figures['total_ms'] - figures['guest_ms']) / idle['total_ms']
+    if 'unhinted_mb' in figures:
+        figures['mb_of_used'] = figures['transferred_mb'] / (idle['transferred_mb'] + figures['unhinted_mb'])
+    figures['mb_resident'] = figures['target_mb'] / figures['transferred_mb']
+    return figures
+
+
+def hints_run(side, append):
+    if side == 'peer':
+        return freed_run(side, append)
+    idle = idle_run(side, append)
+    return dict(against_idle(freed_run(side, append), idle), idle_ms=idle['total_ms'])
+
+
+def hints():
+    aims = {'total_ms': ('ratio', 0.4), 'beyond_guest': ('value', 1.3), 'mb_of_used': ('value', 1.1), 'mb_resident': ('value', 1.1)}
+    for kernel, append in KERNELS:
+        yield ('freed, hints on, ' + kernel, lambda side, append=append: hints_run(side, append),
+               dict(aims, total_ms=('ratio', 0.5)) if append else aims)
+
+
+def capped():
+    """The same ordering when a link of 10 Gbit/s is what limits."""
+    for on in (False, True):
+        yield ('freed, hints %s, 1250 MB/s' % ('on' if on else 'off'),
+               lambda side, on=on: freed_run(side, hints=on, limit=LIMIT), {'total_ms': ('ratio', 0.4 if on else 1.1)})
+
+
+def wait_for_reports(source):
+    """Linux reports a part of its free list every two seconds; it has ceased when the source's memory shrinks no more."""
+    last, quiet = ram_resident(source, args.memory), time.time()
+    while time.time() - quiet < 6:
+        time.sleep(1)
+        now = ram_resident(source, args.memory)
+        if now < last - 4:
+            last, quiet = now, time.time()
+
+
+def reported_run(side):
+    if side == 'peer':
+        return {}
+    idle = idle_run(side)
+    figures = freed_run(side, hints=False, balloon=',free-page-reporting=on', before=wait_for_reports)
+    figures['of_idle'] = figures['total_ms'] / idle['total_ms']
+    return figures
+
+
+def reported():
+    yield 'freed and reported', reported_run, {'of_idle': ('value', 1.3)}
+
+
+def idle_hints_run(side):
+    if side == 'peer':
+        return idle_run(side)
+    off, on = idle_run(side), idle_run(side, hints=True)
+    return dict(off, on_against_off=on['total_ms'] / off['total_ms'])
+
+
+def idle_hints():
+    yield 'idle, hints off, and on against off', idle_hints_run, {'total_ms': ('ratio', 0.4), 'on_against_off': ('value', 1.1)}
+
+
+def loop_seconds(hints_on):
+    """A compute loop across the migration of an idle guest that is asked for all of its memory, which it does not zero."""
+    mib = min(args.memory, 4096)
+    source = linux('ferry', mib, hints_on, append='init_on_alloc=0', name='source').boot(240)
+    source.qmp.command('migrate-set-parameters', free_page_hint_threshold=0)
+    target = linux('ferry', mib, hints_on, append='init_on_alloc=0', name='target', incoming='defer').take_over(source)
+    source.send('guest-tool spin 400\n')
+    source.expect(rb'GUEST-STARTED', 60)
+    time.sleep(0.5)
+    move(source, target)
+    match = target.expect(rb'GUEST-SPUN s=([\d.]+)', 120)
+    while ferry.VMS:
+        ferry.VMS.pop().close()
+    return float(re.match(rb'[\d.]+', match.group(1)).group(0))
+
+
+def loop_run(side):
+    if side == 'peer':
+        return {}
+    off, on = loop_seconds(False), loop_seconds(True)
+    return {'loop_s': on, 'on_against_off': on / off}
+
+
+def loop():
+    yield 'compute loop, hints on against off', loop_run, {'on_against_off': ('value', 1.02)}
+
+
+EXPERIMENTS = {'hints': hints, 'capped': capped, 'reported': reported, 'idle-hints': idle_hints, 'loop': loop}
