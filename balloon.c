@@ -76,6 +76,13 @@ static void broker_done(struct free_page_provider *provider)
     }
 }
 
+static void broker_sample(struct free_page_provider *provider)
+{
+    for (unsigned i = 0; i < BALLOON_SOURCES; i++) {
+        broker.sources[i]->sample(broker.sources[i]);
+    }
+}
+
 static uint64_t broker_guest_free(struct free_page_provider *provider)
 {
     return broker.chosen ? broker.chosen->guest_free(broker.chosen) : UINT64_MAX;
@@ -88,6 +95,7 @@ static const struct free_page_provider broker_face = {
     .stop = broker_stop,
     .done = broker_done,
     .drain = broker_drain,
+    .sample = broker_sample,
     .guest_free = broker_guest_free,
 };
 

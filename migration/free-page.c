@@ -537,6 +537,8 @@ bool free_page_provider_register(struct free_page_provider *provider, GError **e
         return error_setf(error, "'%s' provides free pages already; '%s' cannot as well", fp.provider->name,
                           provider->name);
     }
+    g_assert(provider->ready && provider->start && provider->stop && provider->done && provider->drain && provider->sample &&
+             provider->guest_free);
     g_mutex_lock(&fp.lock);
     fp.provider = provider;
     g_mutex_unlock(&fp.lock);

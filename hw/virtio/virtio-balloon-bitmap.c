@@ -284,9 +284,15 @@ static void provider_stop(struct free_page_provider *provider)
     }
 }
 
+/* There are no pages to give back: the guest never took them out of use. */
 static void provider_done(struct free_page_provider *provider)
 {
     provider_stop(provider);
+}
+
+/* The answer itself says what is free. */
+static void provider_sample(struct free_page_provider *provider)
+{
     balloon_of(provider)->bitmap_guest_free = UINT64_MAX;
 }
 
@@ -316,6 +322,7 @@ void balloon_bitmap_init(struct virtio_balloon *b)
         .name = "virtio-balloon bitmap",
         .ready = provider_ready,
         .start = provider_start,
+        .sample = provider_sample,
         .guest_free = provider_guest_free,
         .stop = provider_stop,
         .done = provider_done,
