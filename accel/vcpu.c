@@ -3,8 +3,9 @@
  * vCPU threads: start, pause, resume, kick, halt, work on a vCPU.
  *
  * A request to a vCPU is made in this order: store what is asked (under the big lock, or atomically), then kick. The
- * thread clears EXIT_LEAVE under the big lock before it looks at anything, so a request that comes after the look kicks
- * it again. Sleeping goes by a lock and a flag of its own, so that any thread may wake a vCPU, whatever locks it holds.
+ * thread clears EXIT_LEAVE under the big lock before it looks at anything, so a request that comes after the look
+ * kicks it again. Sleeping goes by a lock and a flag of its own, so that any thread may wake a vCPU, whatever locks
+ * it holds.
  */
 #include <unistd.h>
 
@@ -154,7 +155,8 @@ void cpu_run_on_async(struct x86_cpu *cpu, void (*callback)(struct x86_cpu *, vo
 
 static bool is_idle(struct x86_cpu *cpu)
 {
-    return cpu->stopped || cpu->debug_hold || (__atomic_load_n(&cpu->halted, __ATOMIC_SEQ_CST) && !x86_cpu_has_work(cpu));
+    return cpu->stopped || cpu->debug_hold ||
+           (__atomic_load_n(&cpu->halted, __ATOMIC_SEQ_CST) && !x86_cpu_has_work(cpu));
 }
 
 static gpointer vcpu_thread(gpointer opaque)
@@ -176,7 +178,8 @@ static gpointer vcpu_thread(gpointer opaque)
             big_unlock();
             accel->cpu_run(cpu);
             big_lock();
-        } else if (!cpu->work && !cpu->unplug && (cpu->stopped || cpu->debug_hold || !accel->cpu_idle || !accel->cpu_idle(cpu))) {
+        } else if (!cpu->work && !cpu->unplug &&
+                   (cpu->stopped || cpu->debug_hold || !accel->cpu_idle || !accel->cpu_idle(cpu))) {
             vcpu_wait(cpu, -1);
         }
     }

@@ -12,7 +12,9 @@ struct chardev_backend {
     /* Sets up; reads its options from `options`. */
     bool (*open)(struct chardev *chr, struct keyval *options, GError **error);
     void (*close)(struct chardev *chr);
-    /* Writes what it can at once; -1 with errno (EAGAIN: later, when chardev_writable() is called). NULL: swallowed. */
+    /*
+     * Writes what it can at once; -1 with errno (EAGAIN: later, when chardev_writable() is called). NULL: swallowed.
+     */
     ssize_t (*write)(struct chardev *chr, const void *data, size_t length);
     void (*want_write)(struct chardev *chr);   /* call chardev_writable() when it can go on */
     void (*accept_input)(struct chardev *chr); /* the front end can take input again */
@@ -34,7 +36,8 @@ struct chardev {
     void *state;             /* the backend's own */
 };
 
-extern const struct chardev_backend chardev_null, chardev_stdio, chardev_file, chardev_pty, chardev_socket, chardev_mux;
+extern const struct chardev_backend chardev_null, chardev_stdio, chardev_file, chardev_pty, chardev_socket,
+    chardev_mux;
 
 /* From backends to the core. */
 int chardev_can_receive(struct chardev *chr);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The socket backend: unix and tcp, client and server. A server takes one connection at a time and listens again
- * after a disconnect; a second client waits in the kernel's queue meanwhile. File descriptors may ride on unix sockets.
+ * after a disconnect; a second client waits in the kernel's queue meanwhile. File descriptors may ride on unix
+ * sockets.
  */
 #include "chardev/char-internal.h"
 
@@ -35,7 +36,8 @@ static ssize_t socket_read(struct chardev *chr, int fd, void *data, size_t lengt
         struct cmsghdr align;
     } control;
     struct iovec iov = { .iov_base = data, .iov_len = length };
-    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+                          .msg_controllen = sizeof(control) };
     ssize_t n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
     for (struct cmsghdr *c = n >= 0 ? CMSG_FIRSTHDR(&msg) : NULL; c; c = CMSG_NXTHDR(&msg, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) {
@@ -147,7 +149,8 @@ static int tcp_socket(const char *host, const char *port, bool server, GError **
     }
     freeaddrinfo(list);
     if (fd < 0) {
-        error_setf_errno(error, failure, "cannot %s tcp:%s:%s", server ? "listen on" : "connect to", host ? host : "", port);
+        error_setf_errno(error, failure, "cannot %s tcp:%s:%s", server ? "listen on" : "connect to", host ? host : "",
+                         port);
     }
     return fd;
 }

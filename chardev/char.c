@@ -87,7 +87,8 @@ struct chardev *chardev_new(const char *text, GError **error)
     if (!id) {
         error_setf(error, "-chardev %s: id= is missing", text);
     } else if (!backend) {
-        error_setf(error, "-chardev: '%s' is not a supported backend (null, stdio, file, pty, socket)", name ? name : "");
+        error_setf(error, "-chardev: '%s' is not a supported backend (null, stdio, file, pty, socket)",
+                   name ? name : "");
     } else {
         bool mux = false;
         if (keyval_get_bool(options, "mux", &mux, error)) {

@@ -46,8 +46,8 @@ static bool parse_options(struct keyval *kv, struct backend_options *o, GError *
         return false;
     }
     if (o->size == 0 || o->size % GUEST_PAGE_SIZE) {
-        return error_setf(error, "-object %s,id=%s: size=%" G_GUINT64_FORMAT " is not a positive multiple of 4096", o->type, o->id,
-                          o->size);
+        return error_setf(error, "-object %s,id=%s: size=%" G_GUINT64_FORMAT " is not a positive multiple of 4096",
+                          o->type, o->id, o->size);
     }
     if (reserve || o->merge || o->discard_data) {
         return error_setf(error, "-object %s,id=%s: %s=on is not supported", o->type, o->id,
@@ -72,14 +72,16 @@ static bool open_fd(const struct backend_options *o, int *fd, GError **error)
         return true;
     }
     if (*fd < 0) {
-        return error_setf_errno(error, errno, "-object %s,id=%s: cannot open %s", o->type, o->id, o->path ? o->path : "a memfd");
+        return error_setf_errno(error, errno, "-object %s,id=%s: cannot open %s", o->type, o->id,
+                                o->path ? o->path : "a memfd");
     }
     return true;
 }
 
 bool memory_backend_type(const char *type)
 {
-    return !strcmp(type, "memory-backend-ram") || !strcmp(type, "memory-backend-memfd") || !strcmp(type, "memory-backend-file");
+    return !strcmp(type, "memory-backend-ram") || !strcmp(type, "memory-backend-memfd") ||
+           !strcmp(type, "memory-backend-file");
 }
 
 bool memory_backend_create(const char *type, struct keyval *options, GError **error)
@@ -90,7 +92,8 @@ bool memory_backend_create(const char *type, struct keyval *options, GError **er
     if (!parse_options(options, &o, error) || !open_fd(&o, &fd, error)) {
         return false;
     }
-    struct ram_block *block = fd < 0 ? ram_block_new(o.id, o.size, error) : ram_block_new_fd(o.id, o.size, fd, o.share, error);
+    struct ram_block *block =
+        fd < 0 ? ram_block_new(o.id, o.size, error) : ram_block_new_fd(o.id, o.size, fd, o.share, error);
     if (!block) {
         return false;
     }

@@ -3,8 +3,8 @@
  * QMP sessions: greeting, capabilities negotiation, commands with `id`, errors by class, events.
  *
  * Input is a sequence of JSON objects, separated by anything that is white space; a session finds the end of each by
- * counting brackets outside strings, bounded in bytes and depth, and only then parses. What is not JSON is answered with
- * an error and skipped up to the next line end, so that one bad line does not take the session down.
+ * counting brackets outside strings, bounded in bytes and depth, and only then parses. What is not JSON is answered
+ * with an error and skipped up to the next line end, so that one bad line does not take the session down.
  */
 #include "monitor/monitor-internal.h"
 
@@ -124,7 +124,8 @@ static JsonNode *qmp_dispatch(struct qmp_session *s, JsonNode *request, JsonNode
     }
     bool negotiates = strcmp(name, "qmp_capabilities") == 0;
     if (!s->negotiated && !negotiates) {
-        error_set_class(error, FERRY_ERROR_COMMAND_NOT_FOUND, "Expecting capabilities negotiation with 'qmp_capabilities'");
+        error_set_class(error, FERRY_ERROR_COMMAND_NOT_FOUND,
+                        "Expecting capabilities negotiation with 'qmp_capabilities'");
         return NULL;
     }
     if (s->negotiated && negotiates) {

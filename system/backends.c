@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What stands between the guest and the host, made from the command line: objects, character devices, monitors, devices. */
+/*
+ * What stands between the guest and the host, made from the command line: objects, character devices, monitors,
+ * devices.
+ */
 #include "system/backends.h"
 
 #include <string.h>
@@ -58,14 +61,16 @@ static bool mon_create(const char *text, GError **error)
 }
 
 /* A chardev of the short form; NULL without error for "none". */
-static bool short_form(const char *option, const char *prefix, unsigned n, const char *text, struct chardev **chr, GError **error)
+static bool short_form(const char *option, const char *prefix, unsigned n, const char *text, struct chardev **chr,
+                       GError **error)
 {
     g_autofree char *id = g_strdup_printf("%s%u", prefix, n);
     *chr = chardev_new_legacy(option, id, text, error);
     return *chr || strcmp(text, "none") == 0;
 }
 
-static bool monitors_create(GPtrArray *list, const char *option, const char *prefix, bool qmp, bool pretty, GError **error)
+static bool monitors_create(GPtrArray *list, const char *option, const char *prefix, bool qmp, bool pretty,
+                            GError **error)
 {
     for (guint i = 0; i < list->len; i++) {
         struct chardev *chr;
@@ -114,7 +119,8 @@ bool backends_create(const struct options *o, GError **error)
             return false;
         }
     }
-    if (!serials_create(o, error) || !monitors_create(o->monitors, "-monitor", "compat_monitor", false, false, error) ||
+    if (!serials_create(o, error) ||
+        !monitors_create(o->monitors, "-monitor", "compat_monitor", false, false, error) ||
         !monitors_create(o->qmps, "-qmp", "qmp", true, false, error) ||
         !monitors_create(o->qmps_pretty, "-qmp-pretty", "qmp_pretty", true, true, error)) {
         return false;

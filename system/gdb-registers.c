@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The registers of an x86-64 CPU as gdb numbers them: org.gnu.gdb.i386.core, .sse, .segments, and the control registers
- * in a feature of our own. The description must list each register in the order of `registers`.
+ * The registers of an x86-64 CPU as gdb numbers them: org.gnu.gdb.i386.core, .sse, .segments, and the control
+ * registers in a feature of our own. The description must list each register in the order of `registers`.
  */
 #include <string.h>
 
@@ -52,7 +52,8 @@ const char gdb_target_xml[] =
     "<reg name='rip' bitsize='64' type='code_ptr'/><reg name='eflags' bitsize='32' type='int32'/>"
     SEG("cs") SEG("ss") SEG("ds") SEG("es") SEG("fs") SEG("gs")
     ST("0") ST("1") ST("2") ST("3") ST("4") ST("5") ST("6") ST("7")
-    REG32("fctrl") REG32("fstat") REG32("ftag") REG32("fiseg") REG32("fioff") REG32("foseg") REG32("fooff") REG32("fop")
+    REG32("fctrl") REG32("fstat") REG32("ftag") REG32("fiseg") REG32("fioff") REG32("foseg") REG32("fooff")
+    REG32("fop")
     "</feature><feature name='org.gnu.gdb.i386.sse'>"
     VECTOR("v4f", "ieee_single", "4") VECTOR("v2d", "ieee_double", "2") VECTOR("v16i8", "int8", "16")
     VECTOR("v8i16", "int16", "8") VECTOR("v4i32", "int32", "4") VECTOR("v2i64", "int64", "2")

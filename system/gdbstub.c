@@ -286,7 +286,8 @@ static void describe_thread(const char *args)
 static void send_target_xml(const char *args)
 {
     char *end;
-    uint64_t offset = g_ascii_strtoull(args, &end, 16), length = *end == ',' ? g_ascii_strtoull(end + 1, NULL, 16) : 0;
+    uint64_t offset = g_ascii_strtoull(args, &end, 16),
+             length = *end == ',' ? g_ascii_strtoull(end + 1, NULL, 16) : 0;
     size_t total = strlen(gdb_target_xml);
 
     offset = MIN(offset, total);

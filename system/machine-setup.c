@@ -81,8 +81,8 @@ static bool setup_smp(struct machine *m, const char *text, GError **error)
     }
     topology_complete(&t);
     if (t.cpus > (uint64_t)m->type->max_cpus) {
-        return error_setf(error, "-smp: %" G_GUINT64_FORMAT " vCPUs; machine '%s' supports 1 to %d", t.cpus, m->type->name,
-                          m->type->max_cpus);
+        return error_setf(error, "-smp: %" G_GUINT64_FORMAT " vCPUs; machine '%s' supports 1 to %d", t.cpus,
+                          m->type->name, m->type->max_cpus);
     }
     if (t.max != t.cpus) {
         return error_setf(error, "-smp: maxcpus=%" G_GUINT64_FORMAT " differs from cpus=%" G_GUINT64_FORMAT
@@ -137,8 +137,8 @@ bool machine_setup(const struct options *o, GError **error)
     struct machine *m = g_new0(struct machine, 1);
     struct keyval *kv = keyval_parse("-machine", o->machine ? o->machine : "", "type", error);
     bool ok = kv && setup_type(m, kv, error) && setup_accel(o, keyval_get(kv, "accel"), error) &&
-              m->type->parse_options(m, kv, error) && keyval_check_unread(kv, error) && setup_memory(m, o->memory, error) &&
-              setup_smp(m, o->smp, error);
+              m->type->parse_options(m, kv, error) && keyval_check_unread(kv, error) &&
+              setup_memory(m, o->memory, error) && setup_smp(m, o->smp, error);
     keyval_free(kv);
     if (ok) {
         m->cpu_model = x86_cpu_model_parse(o->cpu ? o->cpu : m->type->default_cpu, &m->cpu_features, error);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The program: options, then the parts in the order in which they need each other, then the main loop. All of it under the
- * big lock.
+ * The program: options, then the parts in the order in which they need each other, then the main loop. All of it
+ * under the big lock.
  */
 #include <errno.h>
 #include <glib-unix.h>
@@ -129,7 +129,8 @@ static bool start(const struct options *o, bool *help, GError **error)
         return false;
     }
     memory_init();
-    if (!backends_create(o, error) || !machine_setup(o, error) || !clocks_configure(o, error) || !machine_create(o, error)) {
+    if (!backends_create(o, error) || !machine_setup(o, error) || !clocks_configure(o, error) ||
+        !machine_create(o, error)) {
         return false;
     }
     reset_all();

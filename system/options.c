@@ -60,9 +60,11 @@ static const struct option_row rows[] = {
     STRING("initrd", NULL, "FILE", initrd, "initial RAM disk"),
     STRING("append", NULL, "TEXT", append, "kernel command line"),
     LIST("device", NULL, "TYPE[,prop=value]", devices, "add a device; -device help, -device TYPE,help"),
-    LIST("object", NULL, "TYPE,id=ID[,prop=value]", objects, "make an object (iothread, memory-backend-ram, -memfd, -file)"),
+    LIST("object", NULL, "TYPE,id=ID[,prop=value]", objects,
+         "make an object (iothread, memory-backend-ram, -memfd, -file)"),
     LIST("global", NULL, "TYPE.PROP=VALUE", globals, "a default for a device property"),
-    LIST("chardev", NULL, "BACKEND,id=ID[,prop=value]", chardevs, "a character device (null, stdio, file, pty, socket)"),
+    LIST("chardev", NULL, "BACKEND,id=ID[,prop=value]", chardevs,
+         "a character device (null, stdio, file, pty, socket)"),
     LIST("serial", NULL, "DEV", serials, "serial port on a character device"),
     CALL("monitor", NULL, "DEV", set_monitor, "HMP monitor on a character device"),
     LIST("qmp", NULL, "DEV", qmps, "QMP monitor on a character device"),
@@ -188,7 +190,8 @@ static bool set_uuid(struct options *options, const char *text, GError **error)
 static bool set_msg(struct options *options, const char *text, GError **error)
 {
     struct keyval *kv = keyval_parse("-msg", text, NULL, error);
-    bool ok = kv && keyval_get_bool(kv, "timestamp", &error_report_timestamp, error) && keyval_check_unread(kv, error);
+    bool ok =
+        kv && keyval_get_bool(kv, "timestamp", &error_report_timestamp, error) && keyval_check_unread(kv, error);
     keyval_free(kv);
     return ok;
 }

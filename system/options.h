@@ -8,14 +8,15 @@
 struct options {
     const char *machine, *cpu, *memory, *smp, *kernel, *initrd, *append, *incoming, *icount, *rtc, *pidfile, *gdb;
     const char *log_items, *log_file;
-    GPtrArray *accel, *devices, *objects, *globals, *chardevs, *serials, *monitors, *qmps, *qmps_pretty, *mons, *traces;
+    GPtrArray *accel, *devices, *objects, *globals, *chardevs, *serials, *monitors, *qmps, *qmps_pretty, *mons,
+        *traces;
     const char *qtest;
     bool nographic, nodefaults, start_paused, monitor_given, help;
 };
 
 /*
- * Fills *options. Unknown options, missing and surplus arguments are refused by name. True with options->help set: help was
- * asked for and has been printed; the program ends with success.
+ * Fills *options. Unknown options, missing and surplus arguments are refused by name. True with options->help set:
+ * help was asked for and has been printed; the program ends with success.
  */
 bool options_parse(struct options *options, int argc, char **argv, GError **error);
 

@@ -42,8 +42,8 @@ GPtrArray *qmp_query_cpus_fast(GError **error)
 }
 
 /*
- * Copies guest-physical memory for a reader who must not disturb devices: only RAM and ROM are read, all else (registers,
- * holes) is ones. Whole pages at a time, since regions' edges need not be the chunk's.
+ * Copies guest-physical memory for a reader who must not disturb devices: only RAM and ROM are read, all else
+ * (registers, holes) is ones. Whole pages at a time, since regions' edges need not be the chunk's.
  */
 static void physical_peek(uint64_t address, uint8_t *data, uint64_t length)
 {
@@ -68,7 +68,8 @@ void qmp_pmemsave(uint64_t val, uint64_t size, const char *filename, GError **er
 {
     static uint8_t chunk[1 << 20];
     if (size > UINT64_MAX - val) {
-        error_setf(error, "pmemsave: 0x%" PRIx64 " bytes from 0x%" PRIx64 " wrap around the address space", size, val);
+        error_setf(error, "pmemsave: 0x%" PRIx64 " bytes from 0x%" PRIx64 " wrap around the address space", size,
+                   val);
         return;
     }
     FILE *file = fopen(filename, "wb");
@@ -170,9 +171,10 @@ static bool add_peripheral(struct device *dev, void *opaque)
 static const char *property_type(enum property_kind kind)
 {
     static const char *const names[] = {
-        [PROPERTY_BOOL] = "bool", [PROPERTY_UINT8] = "uint8", [PROPERTY_UINT16] = "uint16", [PROPERTY_UINT32] = "uint32",
-        [PROPERTY_UINT64] = "uint64", [PROPERTY_INT32] = "int32", [PROPERTY_SIZE] = "size", [PROPERTY_STRING] = "str",
-        [PROPERTY_ON_OFF_AUTO] = "OnOffAuto", [PROPERTY_PCI_DEVFN] = "int32",
+        [PROPERTY_BOOL] = "bool", [PROPERTY_UINT8] = "uint8", [PROPERTY_UINT16] = "uint16",
+        [PROPERTY_UINT32] = "uint32", [PROPERTY_UINT64] = "uint64", [PROPERTY_INT32] = "int32",
+        [PROPERTY_SIZE] = "size", [PROPERTY_STRING] = "str", [PROPERTY_ON_OFF_AUTO] = "OnOffAuto",
+        [PROPERTY_PCI_DEVFN] = "int32",
     };
     return names[kind];
 }

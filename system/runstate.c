@@ -37,19 +37,21 @@ static struct {
 #define TO(s) (1u << RUN_STATE_##s)
 static const uint32_t transitions[RUN_STATE__MAX] = {
     [RUN_STATE_DEBUG] = TO(RUNNING) | TO(FINISH_MIGRATE) | TO(PRELAUNCH) | TO(GUEST_PANICKED),
-    [RUN_STATE_INMIGRATE] = TO(INTERNAL_ERROR) | TO(IO_ERROR) | TO(PAUSED) | TO(RUNNING) | TO(SHUTDOWN) | TO(SUSPENDED) |
-                            TO(WATCHDOG) | TO(GUEST_PANICKED) | TO(FINISH_MIGRATE) | TO(PRELAUNCH) | TO(POSTMIGRATE),
+    [RUN_STATE_INMIGRATE] = TO(INTERNAL_ERROR) | TO(IO_ERROR) | TO(PAUSED) | TO(RUNNING) | TO(SHUTDOWN) |
+                            TO(SUSPENDED) | TO(WATCHDOG) | TO(GUEST_PANICKED) | TO(FINISH_MIGRATE) | TO(PRELAUNCH) |
+                            TO(POSTMIGRATE),
     [RUN_STATE_INTERNAL_ERROR] = TO(PAUSED) | TO(FINISH_MIGRATE) | TO(PRELAUNCH),
     [RUN_STATE_IO_ERROR] = TO(RUNNING) | TO(FINISH_MIGRATE) | TO(PRELAUNCH),
-    [RUN_STATE_PAUSED] = TO(RUNNING) | TO(FINISH_MIGRATE) | TO(POSTMIGRATE) | TO(PRELAUNCH) | TO(SHUTDOWN) |
-                         TO(GUEST_PANICKED),
-    [RUN_STATE_POSTMIGRATE] = TO(RUNNING) | TO(FINISH_MIGRATE) | TO(PRELAUNCH) | TO(PAUSED) | TO(SHUTDOWN) |
-                              TO(GUEST_PANICKED),
+    [RUN_STATE_PAUSED] =
+        TO(RUNNING) | TO(FINISH_MIGRATE) | TO(POSTMIGRATE) | TO(PRELAUNCH) | TO(SHUTDOWN) | TO(GUEST_PANICKED),
+    [RUN_STATE_POSTMIGRATE] =
+        TO(RUNNING) | TO(FINISH_MIGRATE) | TO(PRELAUNCH) | TO(PAUSED) | TO(SHUTDOWN) | TO(GUEST_PANICKED),
     [RUN_STATE_PRELAUNCH] = TO(RUNNING) | TO(FINISH_MIGRATE) | TO(INMIGRATE) | TO(PAUSED) | TO(SHUTDOWN),
     [RUN_STATE_FINISH_MIGRATE] = TO(RUNNING) | TO(PAUSED) | TO(POSTMIGRATE) | TO(PRELAUNCH) | TO(GUEST_PANICKED) |
-                                 TO(SHUTDOWN) | TO(IO_ERROR) | TO(INTERNAL_ERROR) | TO(SUSPENDED) | TO(WATCHDOG) | TO(DEBUG),
-    [RUN_STATE_RUNNING] = TO(DEBUG) | TO(INTERNAL_ERROR) | TO(IO_ERROR) | TO(PAUSED) | TO(FINISH_MIGRATE) | TO(SHUTDOWN) |
-                          TO(WATCHDOG) | TO(GUEST_PANICKED),
+                                 TO(SHUTDOWN) | TO(IO_ERROR) | TO(INTERNAL_ERROR) | TO(SUSPENDED) | TO(WATCHDOG) |
+                                 TO(DEBUG),
+    [RUN_STATE_RUNNING] = TO(DEBUG) | TO(INTERNAL_ERROR) | TO(IO_ERROR) | TO(PAUSED) | TO(FINISH_MIGRATE) |
+                          TO(SHUTDOWN) | TO(WATCHDOG) | TO(GUEST_PANICKED),
     [RUN_STATE_SHUTDOWN] = TO(PAUSED) | TO(FINISH_MIGRATE) | TO(PRELAUNCH),
     [RUN_STATE_GUEST_PANICKED] = TO(RUNNING) | TO(FINISH_MIGRATE) | TO(PRELAUNCH) | TO(PAUSED) | TO(SHUTDOWN),
 };
@@ -248,7 +250,8 @@ static void carry_out_reset(ShutdownCause cause)
     }
     if (state == RUN_STATE_RUNNING) {
         vcpus_resume_all();
-    } else if (state == RUN_STATE_SHUTDOWN || state == RUN_STATE_GUEST_PANICKED || state == RUN_STATE_INTERNAL_ERROR) {
+    } else if (state == RUN_STATE_SHUTDOWN || state == RUN_STATE_GUEST_PANICKED ||
+               state == RUN_STATE_INTERNAL_ERROR) {
         runstate_set(RUN_STATE_PRELAUNCH);
     }
 }
@@ -316,10 +319,11 @@ bool action_parse(const char *text, GError **error)
         return false;
     }
     int reboot = reboot_action, shutdown = shutdown_action, panic = panic_action;
-    bool ok = action_value(options, "reboot", RebootAction_parse, "reset, shutdown", &reboot, error) &&
-              action_value(options, "shutdown", ShutdownAction_parse, "poweroff, pause", &shutdown, error) &&
-              action_value(options, "panic", PanicAction_parse, "pause, shutdown, exit-failure, none", &panic, error) &&
-              keyval_check_unread(options, error);
+    bool ok =
+        action_value(options, "reboot", RebootAction_parse, "reset, shutdown", &reboot, error) &&
+        action_value(options, "shutdown", ShutdownAction_parse, "poweroff, pause", &shutdown, error) &&
+        action_value(options, "panic", PanicAction_parse, "pause, shutdown, exit-failure, none", &panic, error) &&
+        keyval_check_unread(options, error);
     keyval_free(options);
     if (ok) {
         reboot_action = reboot;

@@ -3,19 +3,21 @@
  * Blocks of decoded instructions: made, found, dropped.
  *
  * Keyed by mode and by where their bytes are: the host address, so that it does not matter what guest-physical
- * addresses mean today (RAM behind ROM, BARs over RAM). RAM that a guest has run from is never freed. Found through each
- * vCPU's jump cache (by linear address) or the hash table. An instruction that crosses a page makes a block of its own,
- * which also has the second page in its key.
+ * addresses mean today (RAM behind ROM, BARs over RAM). RAM that a guest has run from is never freed. Found through
+ * each vCPU's jump cache (by linear address) or the hash table. An instruction that crosses a page makes a block of
+ * its own, which also has the second page in its key.
  *
- * Guest code changes. DIRTY_CLIENT_CODE clear means that a page may hold blocks and every writer takes its slow path; the
- * first block on a page clears it and arms. vCPU stores drop the blocks that they overlap and then store, both under
- * pages_lock (block_store()); DMA and host-pointer users drop all of the page's and set the mark. A decoder notes the
- * page's generation before it reads the bytes and throws the block away if that has changed by the time it inserts it.
+ * Guest code changes. DIRTY_CLIENT_CODE clear means that a page may hold blocks and every writer takes its slow path;
+ * the first block on a page clears it and arms. vCPU stores drop the blocks that they overlap and then store, both
+ * under pages_lock (block_store()); DMA and host-pointer users drop all of the page's and set the mark. A decoder
+ * notes the page's generation before it reads the bytes and throws the block away if that has changed by the time it
+ * inserts it.
  *
  * Dropped blocks may be running, here or on another vCPU: their handlers are overwritten with one that leaves the
  * block, so new code takes effect at the next instruction everywhere, and `mode` is set so that no link or jump cache
- * entry leads in again. Memory is not reused before a whole flush: blocks are carved from two halves; when one is full all
- * blocks are dropped, and the other half is used once every vCPU has passed a boundary since *its* last use (an epoch).
+ * entry leads in again. Memory is not reused before a whole flush: blocks are carved from two halves; when one is
+ * full all blocks are dropped, and the other half is used once every vCPU has passed a boundary since *its* last use
+ * (an epoch).
  */
 #include <sys/mman.h>
 
@@ -50,9 +52,11 @@ bool block_cache_init(uint64_t bytes, GError **error)
 {
     arena.half = bytes / 2 & TLB_PAGE_MASK;
     arena.used = BLOCK_START;
-    arena.base = mmap(NULL, 2 * arena.half, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    arena.base =
+        mmap(NULL, 2 * arena.half, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (arena.base == MAP_FAILED) {
-        return error_setf_errno(error, errno, "tcg: cannot reserve %" G_GUINT64_FORMAT " bytes for decoded blocks", bytes);
+        return error_setf_errno(error, errno, "tcg: cannot reserve %" G_GUINT64_FORMAT " bytes for decoded blocks",
+                                bytes);
     }
     code_pages = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     ram_block_code_hook = block_page_written;
@@ -148,7 +152,8 @@ static void drop_block(struct tcg_block *block)
 }
 
 /* Bytes that `block` has on `page`: [*first, *last]. */
-static void extent_on_page(const struct tcg_block *block, const struct code_page *page, unsigned *first, unsigned *last)
+static void extent_on_page(const struct tcg_block *block, const struct code_page *page, unsigned *first,
+                           unsigned *last)
 {
     unsigned start = (uintptr_t)block->host & ~TLB_PAGE_MASK, end = start + block->bytes - 1;
     if (block->pages[0] == page) {
@@ -201,7 +206,8 @@ void block_page_written(struct ram_block *block, uint64_t page)
     g_mutex_unlock(&pages_lock);
 }
 
-void block_store(struct ram_block *block, uint64_t page, uint64_t offset, void *host, const void *value, unsigned size)
+void block_store(struct ram_block *block, uint64_t page, uint64_t offset, void *host, const void *value,
+                 unsigned size)
 {
     g_mutex_lock(&pages_lock);
     struct code_page *code = code_page_find(block, page);
@@ -304,8 +310,8 @@ static void log_block(struct x86_cpu *cpu, const struct tcg_block *block, uint64
     g_string_append_printf(text, "----------------\nIN: mode %03x\n", block->mode);
     for (unsigned i = 0; i < block->count; i++) {
         const struct x86_insn *insn = &block->insns[i];
-        x86_disassemble(block->mode, bytes + insn->offset, MAX(block->bytes - insn->offset, 1), pc + insn->offset, line,
-                        sizeof(line));
+        x86_disassemble(block->mode, bytes + insn->offset, MAX(block->bytes - insn->offset, 1), pc + insn->offset,
+                        line, sizeof(line));
         g_string_append_printf(text, "0x%08" G_GINT64_MODIFIER "x:  %s\n", pc + insn->offset, line);
     }
     log_printf(LOG_IN_ASM, "%s\n", text->str);
@@ -330,8 +336,8 @@ static void drop_dead_flags(struct tcg_block *block)
 }
 
 /*
- * Decodes from `bytes` into `block`. `available` ends at the page's end, or 15 bytes on where a crossing instruction was
- * put together. 0 instructions: the first one does not fit into `available`.
+ * Decodes from `bytes` into `block`. `available` ends at the page's end, or 15 bytes on where a crossing instruction
+ * was put together. 0 instructions: the first one does not fit into `available`.
  */
 static void decode_block(struct x86_cpu *cpu, struct tcg_block *block, uint32_t mode, const uint8_t *bytes,
                          unsigned available)
@@ -424,7 +430,8 @@ struct source {
  * Makes writers to [first, last] of the page go through block_store() and notes the generation. May leave the guest
  * (arming), so host pointers and TLB entries are void afterwards. decode_lock held.
  */
-static void protect(struct x86_cpu *cpu, struct source *source, const struct tlb_page *page, unsigned first, unsigned last)
+static void protect(struct x86_cpu *cpu, struct source *source, const struct tlb_page *page, unsigned first,
+                    unsigned last)
 {
     source->ram = page->block;
     source->page = page->page;
@@ -478,7 +485,9 @@ static bool insert(struct tcg_block *block, struct source *sources, unsigned pag
     return ok;
 }
 
-/* The block's bytes are all on one page. NULL: they were written meanwhile. Count 0: the first instruction crosses. */
+/*
+ * The block's bytes are all on one page. NULL: they were written meanwhile. Count 0: the first instruction crosses.
+ */
 static struct tcg_block *decode_in_page(struct x86_cpu *cpu, const struct tlb_page *page, uint64_t pc, uint32_t mode)
 {
     struct tcg_block *block = arena_reserve(cpu->tcg);
@@ -499,8 +508,8 @@ static struct tcg_block *decode_in_page(struct x86_cpu *cpu, const struct tlb_pa
     return insert(block, &source, 1) ? block : NULL;
 }
 
-static struct tcg_block *decode_crossing(struct x86_cpu *cpu, const struct tlb_page *page, const struct tlb_page *page2,
-                                         uint64_t pc, uint32_t mode)
+static struct tcg_block *decode_crossing(struct x86_cpu *cpu, const struct tlb_page *page,
+                                         const struct tlb_page *page2, uint64_t pc, uint32_t mode)
 {
     struct tcg_block *block = arena_reserve(cpu->tcg);
     unsigned first = pc & ~TLB_PAGE_MASK, head = GUEST_PAGE_SIZE - first;
@@ -528,8 +537,8 @@ static void lock_decoder(struct tcg_cpu *t)
 {
     if (!g_mutex_trylock(&decode_lock)) {
         /*
-         * Its holder may be waiting for us to pass a boundary, or an epoch: so out of the guest, and without any block
-         * in hand. What run_blocks() keeps from before it drops if an epoch has passed.
+         * Its holder may be waiting for us to pass a boundary, or an epoch: so out of the guest, and without any
+         * block in hand. What run_blocks() keeps from before it drops if an epoch has passed.
          */
         __atomic_store_n(&t->in_run, 0, __ATOMIC_SEQ_CST);
         tcg_guest_leave(t);
@@ -562,12 +571,15 @@ static struct tcg_block *hash_find(struct x86_cpu *cpu, uint64_t pc, const uint8
 }
 
 /*
- * Makes the block at `pc`, on `page`, unless its bytes are written meanwhile. False: it cannot be kept. *crosses: the first
- * instruction was found to lie on two pages; call again.
+ * Makes the block at `pc`, on `page`, unless its bytes are written meanwhile. False: it cannot be kept. *crosses: the
+ * first instruction was found to lie on two pages; call again.
  */
 static bool decode(struct x86_cpu *cpu, uint64_t pc, uint32_t mode, const struct tlb_page *page, bool *crosses)
 {
-    /* Arena, lock and protection may leave the guest, hence copies of the entries; tlb_code() raises, so before the lock. */
+    /*
+     * Arena, lock and protection may leave the guest, hence copies of the entries; tlb_code() raises, so before the
+     * lock.
+     */
     struct tlb_page first = *page, second;
     struct tcg_block *block;
 
@@ -588,8 +600,8 @@ static bool decode(struct x86_cpu *cpu, uint64_t pc, uint32_t mode, const struct
 }
 
 /*
- * What has been decoded is looked up like anything else: decoding may have left the guest, and `pc` may lie in other RAM
- * since. A page that others keep rewriting gives up after a few rounds.
+ * What has been decoded is looked up like anything else: decoding may have left the guest, and `pc` may lie in other
+ * RAM since. A page that others keep rewriting gives up after a few rounds.
  */
 struct tcg_block *block_find(struct x86_cpu *cpu, uint64_t pc, uint32_t mode)
 {

@@ -31,8 +31,8 @@ bool exec_trace_open(const char *path, GError **error)
 }
 
 /*
- * `pc`: the block's linear address. cpu->insn is the last instruction that began; beyond the block's own is the one that
- * leaves it, or after a task switch anything.
+ * `pc`: the block's linear address. cpu->insn is the last instruction that began; beyond the block's own is the one
+ * that leaves it, or after a task switch anything.
  */
 void exec_trace_block(const struct x86_cpu *cpu, const struct tcg_block *block, uint64_t pc)
 {

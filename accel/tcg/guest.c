@@ -5,12 +5,12 @@
  * Both sides store, then look: a vCPU stores in_guest and then looks for requests; a requester stores its request and
  * then looks at in_guest. Sequentially consistent, so at least one of them sees the other.
  *
- * Why no write is lost. A store goes unmarked only through a TLB entry whose page had every client's mark when the entry
- * was filled or last checked, with no arming honoured since. The client takes the marks first and arms afterwards: a vCPU
- * that is in the guest drops its entries at the next block's start, and what it has stored until then is visible when
- * the armer returns (release and acquire on `armed`), so a page read after that holds it. A vCPU that is out has no
- * store under way: every path out of the guest lies between a vCPU's marks and its stores only where the marks are made
- * again afterwards (softmmu.c), and host pointers (mem_host()) die there.
+ * Why no write is lost. A store goes unmarked only through a TLB entry whose page had every client's mark when the
+ * entry was filled or last checked, with no arming honoured since. The client takes the marks first and arms
+ * afterwards: a vCPU that is in the guest drops its entries at the next block's start, and what it has stored until
+ * then is visible when the armer returns (release and acquire on `armed`), so a page read after that holds it. A vCPU
+ * that is out has no store under way: every path out of the guest lies between a vCPU's marks and its stores only
+ * where the marks are made again afterwards (softmmu.c), and host pointers (mem_host()) die there.
  */
 #include "accel/tcg/internal.h"
 
@@ -47,10 +47,10 @@ static void honour(struct tcg_cpu *t)
 }
 
 /*
- * One vCPU alone in the guest: for a locked operation that no host atomic can do (it crosses a page, or a register of a
- * device). It lasts to the end of the block, so that handlers need not end it, not even by a fault. The holder keeps
- * exclusive_lock, outermost of all, and takes no decode_lock meanwhile: blocks are looked up behind a boundary, which ends
- * it.
+ * One vCPU alone in the guest: for a locked operation that no host atomic can do (it crosses a page, or a register of
+ * a device). It lasts to the end of the block, so that handlers need not end it, not even by a fault. The holder
+ * keeps exclusive_lock, outermost of all, and takes no decode_lock meanwhile: blocks are looked up behind a boundary,
+ * which ends it.
  */
 static GMutex exclusive_lock;
 static struct tcg_cpu *exclusive_holder; /* atomic; written under exclusive_lock */

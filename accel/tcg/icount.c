@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * -icount shift=N[,sleep=on|off][,align=off]: the virtual clock counts instructions, 2^N ns each, on one vCPU; the same
- * input gives the same run. Virtual timers run on the vCPU's thread, when the count reaches them.
+ * -icount shift=N[,sleep=on|off][,align=off]: the virtual clock counts instructions, 2^N ns each, on one vCPU; the
+ * same input gives the same run. Virtual timers run on the vCPU's thread, when the count reaches them.
  *
  * While the vCPU is halted nothing counts: with sleep=off the clock jumps to the next timer, with sleep=on it gets
  * there in real time. align=on (slowing down to real time) is not supported, nor is shift=auto.

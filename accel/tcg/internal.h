@@ -2,15 +2,15 @@
 /*
  * What the files of the software CPU share.
  *
- * In and out of the guest. A vCPU is "in the guest" while it may touch RAM through its soft TLB without logging or run
- * a decoded block. It leaves before it blocks on anything (the big lock above all) and honours what was asked of it in
- * the meantime when it enters again, before it touches RAM. So whoever needs all vCPUs to have seen a change waits
- * only for those that are in, and these reach the end of their block without waiting for anybody.
+ * In and out of the guest. A vCPU is "in the guest" while it may touch RAM through its soft TLB without logging or
+ * run a decoded block. It leaves before it blocks on anything (the big lock above all) and honours what was asked of
+ * it in the meantime when it enters again, before it touches RAM. So whoever needs all vCPUs to have seen a change
+ * waits only for those that are in, and these reach the end of their block without waiting for anybody.
  *
- * Locks, outermost first: exclusive_lock (guest.c: one vCPU alone in the guest; its holder may take the big lock for a
- * device, and who holds the big lock never enters the guest); the big lock; decode_lock (block.c: one decoder at a time;
- * taken out of the guest, held in it); pages_lock (block.c: page lists and hash chains; innermost, never held across
- * anything that waits); guest_lock (guest.c: sleepers that wait for vCPUs).
+ * Locks, outermost first: exclusive_lock (guest.c: one vCPU alone in the guest; its holder may take the big lock for
+ * a device, and who holds the big lock never enters the guest); the big lock; decode_lock (block.c: one decoder at a
+ * time; taken out of the guest, held in it); pages_lock (block.c: page lists and hash chains; innermost, never held
+ * across anything that waits); guest_lock (guest.c: sleepers that wait for vCPUs).
  */
 #ifndef FERRY_ACCEL_TCG_INTERNAL_H
 #define FERRY_ACCEL_TCG_INTERNAL_H
@@ -51,7 +51,8 @@ struct tcg_block {
     uint32_t mode;            /* X86_MODE_* it was decoded under, or BLOCK_DROPPED; atomic */
     uint16_t count;           /* instructions */
     uint16_t bytes;
-    struct tcg_block *link[2]; /* direct successors on the same page; atomic, checked against cpu->mode when followed */
+    /* direct successors on the same page; atomic, checked against cpu->mode when followed */
+    struct tcg_block *link[2];
     struct x86_insn insns[];  /* count, and one more that leaves the block */
 };
 _Static_assert(offsetof(struct tcg_block, mode) == 56 && offsetof(struct tcg_block, insns) == 80, "see BLOCK_START");
@@ -98,7 +99,9 @@ void tcg_exclusive_end(struct tcg_cpu *t); /* of mem_exclusive(), if this vCPU h
 void tcg_guest_boundary(struct tcg_cpu *t);
 /* Asks every vCPU to pass tcg_guest_boundary(); does not wait. */
 void tcg_kick_boundaries(void);
-/* Returns when done() holds for each vCPU; it is tried again whenever one passes a boundary, leaves or ends its run. */
+/*
+ * Returns when done() holds for each vCPU; it is tried again whenever one passes a boundary, leaves or ends its run.
+ */
 void tcg_wait_vcpus(bool (*done)(struct tcg_cpu *t, uint64_t value), uint64_t value);
 void tcg_dirty_arm(void);
 
@@ -107,7 +110,9 @@ void tlb_init(struct tcg_cpu *t);
 /* Every store logs again. */
 void tlb_drop_writes(struct tcg_cpu *t);
 void tlb_drop_writes_to(struct tcg_cpu *t, struct ram_block *block, uint64_t page);
-/* Translates for a fetch; raises. Entry's page data through *page; host pointer to the byte, NULL if it is not RAM. */
+/*
+ * Translates for a fetch; raises. Entry's page data through *page; host pointer to the byte, NULL if it is not RAM.
+ */
 const uint8_t *tlb_code(struct x86_cpu *cpu, uint64_t pc, const struct tlb_page **page);
 void tcg_refresh_views(struct tcg_cpu *t);
 
@@ -123,7 +128,8 @@ void jump_cache_clear(struct tcg_cpu *t);
 void jump_cache_clear_local(struct tcg_cpu *t); /* all but global pages' */
 void jump_cache_clear_page(struct tcg_cpu *t, uint64_t va);
 /* A vCPU stores to a page that may hold code: stores `value` after dropping what it overlaps. */
-void block_store(struct ram_block *block, uint64_t page, uint64_t offset, void *host, const void *value, unsigned size);
+void block_store(struct ram_block *block, uint64_t page, uint64_t offset, void *host, const void *value,
+                 unsigned size);
 /* Drops all blocks of the page and lets writers go on unlogged. */
 void block_page_written(struct ram_block *block, uint64_t page);
 

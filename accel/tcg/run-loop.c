@@ -83,7 +83,8 @@ static struct tcg_block *find(struct x86_cpu *cpu, uint64_t pc)
     struct jump_entry *jump = &t->jump[jump_index(pc)];
     struct tcg_block *block = jump->block;
 
-    if (__builtin_expect(jump->pc == pc && block && __atomic_load_n(&block->mode, __ATOMIC_RELAXED) == cpu->mode, 1)) {
+    if (__builtin_expect(jump->pc == pc && block && __atomic_load_n(&block->mode, __ATOMIC_RELAXED) == cpu->mode,
+                         1)) {
         return block;
     }
     block = block_find(cpu, pc, cpu->mode);
@@ -169,8 +170,8 @@ static inline bool mode_chains(uint32_t mode)
 }
 
 /*
- * From block to block for as long as nothing asks for attention and the next one is at hand, by link or jump cache: where
- * nearly all time is spent. Returns the last one, and where it began.
+ * From block to block for as long as nothing asks for attention and the next one is at hand, by link or jump cache:
+ * where nearly all time is spent. Returns the last one, and where it began.
  */
 static struct tcg_block *run_chain(struct x86_cpu *cpu, struct tcg_block *block, uint64_t *last_pc)
 {
@@ -235,7 +236,8 @@ static void run_blocks(struct x86_cpu *cpu)
         }
         uint64_t epoch = t->block_epoch;
         block = find(cpu, pc);
-        if (last && t->block_epoch == epoch && mode_chains(mode)) { /* else the search has waited, and `last` is gone */
+        /* else the search has waited, and `last` is gone */
+        if (last && t->block_epoch == epoch && mode_chains(mode)) {
             link_blocks(cpu, last, last_pc, block, pc);
         }
         if (mode_chains(mode) && !watched()) {
@@ -259,7 +261,9 @@ static void run_blocks(struct x86_cpu *cpu)
     }
 }
 
-/* A fault left a block half-way (or was raised between blocks): back to a state as if its instruction had not begun. */
+/*
+ * A fault left a block half-way (or was raised between blocks): back to a state as if its instruction had not begun.
+ */
 static void unwind(struct x86_cpu *cpu)
 {
     struct tcg_block *block = cpu->tcg->block;
@@ -285,7 +289,8 @@ static bool wake(struct x86_cpu *cpu)
         big_unlock();
     }
     uint32_t request = __atomic_load_n(&cpu->interrupt_request, __ATOMIC_ACQUIRE);
-    bool unsettled = request & (CPU_INTERRUPT_POLL | CPU_INTERRUPT_INIT | CPU_INTERRUPT_SIPI); /* come back for these */
+    /* come back for these */
+    bool unsettled = request & (CPU_INTERRUPT_POLL | CPU_INTERRUPT_INIT | CPU_INTERRUPT_SIPI);
     if (cpu->halted && !unsettled && x86_interrupt_pending(cpu)) {
         __atomic_store_n(&cpu->halted, false, __ATOMIC_RELEASE);
     }

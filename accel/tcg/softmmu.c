@@ -84,8 +84,8 @@ void tlb_flush(struct x86_cpu *cpu, bool global_too)
 }
 
 /*
- * INVLPG takes away the whole page that maps the address, however large (SDM 3A 4.10.4.1), and Linux flushes a huge page
- * by one. Any of its pieces may be here; and jump cache entries outlive the TLB's, so all of that half go.
+ * INVLPG takes away the whole page that maps the address, however large (SDM 3A 4.10.4.1), and Linux flushes a huge
+ * page by one. Any of its pieces may be here; and jump cache entries outlive the TLB's, so all of that half go.
  */
 static void flush_large_page(struct tcg_cpu *t, uint64_t va)
 {
@@ -155,8 +155,8 @@ void tcg_refresh_views(struct tcg_cpu *t)
 /* --- misses --- */
 
 /*
- * A stack fault if the address is the stack's: through SS, or near RSP (RBP for LEAVE) by an instruction that pushes or
- * pops, which nothing else tells from one that has an operand in memory.
+ * A stack fault if the address is the stack's: through SS, or near RSP (RBP for LEAVE) by an instruction that pushes
+ * or pops, which nothing else tells from one that has an operand in memory.
  */
 G_GNUC_NORETURN static void raise_not_canonical(struct x86_cpu *cpu, uint64_t va, enum x86_access access)
 {
@@ -195,7 +195,8 @@ static void fill_entry(struct x86_cpu *cpu, unsigned mmu, uint64_t va, const str
     uint8_t *host = NULL;
     bool rom = false;
 
-    *page = (struct tlb_page) { .gpa = walk->gpa & TLB_PAGE_MASK, .va = tag, .global = walk->global, .bits = walk->page_bits };
+    *page = (struct tlb_page) { .gpa = walk->gpa & TLB_PAGE_MASK, .va = tag, .global = walk->global,
+                                .bits = walk->page_bits };
     t->large_used[va >> 63] |= walk->page_bits > 12;
     if (map_ram(t, page->gpa, page, &host, &rom)) {
         write_flags = rom ? TLB_ROM : ram_block_page_logged(page->block, page->page) ? 0 : TLB_LOG;
@@ -233,8 +234,8 @@ static struct tlb_entry *lookup(struct x86_cpu *cpu, uint64_t va, enum x86_acces
         raise_not_canonical(cpu, va, access);
     }
     if (!x86_walk(cpu, cpu->tcg->memory, va, access, mmu, &walk, &error)) {
-        log_printf(LOG_MMU, "CPU %d: page fault at %016" PRIx64 " error %02x cr3 %016" PRIx64 "\n", cpu->index, va, error,
-                   cpu->cr3);
+        log_printf(LOG_MMU, "CPU %d: page fault at %016" PRIx64 " error %02x cr3 %016" PRIx64 "\n", cpu->index, va,
+                   error, cpu->cr3);
         x86_raise_page_fault(cpu, va, error);
     }
     fill_entry(cpu, mmu, va, &walk);
@@ -332,8 +333,8 @@ static void mark_and_relax(struct tlb_entry *e, const struct tlb_page *page)
     }
 }
 
-static void store_ram(struct x86_cpu *cpu, struct tlb_entry *e, const struct tlb_page *page, uint64_t va, uint64_t value,
-                      unsigned size)
+static void store_ram(struct x86_cpu *cpu, struct tlb_entry *e, const struct tlb_page *page, uint64_t va,
+                      uint64_t value, unsigned size)
 {
     void *host = (void *)(uintptr_t)(va + e->addend);
 

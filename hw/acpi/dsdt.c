@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The pc's DSDT: host bridge with its windows and interrupt routing, the four PIRQ links on the PIIX3's registers, the ISA
- * devices that exist, the processors, soft off.
+ * The pc's DSDT: host bridge with its windows and interrupt routing, the four PIRQ links on the PIIX3's registers,
+ * the ISA devices that exist, the processors, soft off.
  */
 #include <string.h>
 
@@ -55,8 +55,8 @@ static void add_bridge_resources(struct aml *aml, const struct acpi_board *board
     aml_resources_end(aml);
 }
 
-static void add_isa_device(struct aml *aml, const char *name, const char *id, unsigned uid, uint16_t port, uint8_t length,
-                           int irq)
+static void add_isa_device(struct aml *aml, const char *name, const char *id, unsigned uid, uint16_t port,
+                           uint8_t length, int irq)
 {
     aml_device(aml, name);
     aml_name(aml, "_HID");

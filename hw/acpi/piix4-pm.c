@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Intel 82371AB (PIIX4) function 3, power management, datasheet 290562 chapter 7, as ACPI 1.0 chapter 4.7 uses it: PM1
- * event and control blocks and the PM timer at PMBASE, the SMI command port 0xb2/0xb3, and a general-purpose event block at
- * 0xafe0 that QEMU's pc has in addition.
+ * Intel 82371AB (PIIX4) function 3, power management, datasheet 290562 chapter 7, as ACPI 1.0 chapter 4.7 uses it:
+ * PM1 event and control blocks and the PM timer at PMBASE, the SMI command port 0xb2/0xb3, and a general-purpose
+ * event block at 0xafe0 that QEMU's pc has in addition.
  *
- * A reset leaves PMBASE at 0x600 and enabled, as firmware would. Modelled: the power button, soft off (S5), the timer with its
- * overflow event, SCI. Left out: S3 and S4 (not in the DSDT), SMM, the SMBus host, PCI, CPU and memory hotplug; what the
- * stream carries of them goes through unchanged.
+ * A reset leaves PMBASE at 0x600 and enabled, as firmware would. Modelled: the power button, soft off (S5), the timer
+ * with its overflow event, SCI. Left out: S3 and S4 (not in the DSDT), SMM, the SMBus host, PCI, CPU and memory
+ * hotplug; what the stream carries of them goes through unchanged.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -212,7 +212,8 @@ static void gpe_write(void *opaque, hwaddr offset, uint64_t value, unsigned size
     pm_update_irq(d);
 }
 
-static const struct memory_region_ops event_ops = { .read = pm1_event_read, .write = pm1_event_write, .max_access = 2 };
+static const struct memory_region_ops event_ops = { .read = pm1_event_read, .write = pm1_event_write,
+                                                    .max_access = 2 };
 static const struct memory_region_ops control_ops = {
     .read = pm1_control_read, .write = pm1_control_write, .max_access = 2,
 };
@@ -330,7 +331,8 @@ static const struct vmstate_description vmstate_smbus = {
         FIELD("smb_data0", struct pm_smbus_state, data0, uint8_t, uint8),
         FIELD("smb_data1", struct pm_smbus_state, data1, uint8_t, uint8),
         FIELD("smb_index", struct pm_smbus_state, index, uint32_t, uint32),
-        { .name = "smb_data", .offset = offsetof(struct pm_smbus_state, data), .size = 1, .count = 32, .flags = VMS_ARRAY,
+        { .name = "smb_data", .offset = offsetof(struct pm_smbus_state, data), .size = 1, .count = 32,
+          .flags = VMS_ARRAY,
           .info = &vmstate_info_uint8 },
         FIELD("smb_auxctl", struct pm_smbus_state, auxctl, uint8_t, uint8),
         FIELD("smb_blkdata", struct pm_smbus_state, blkdata, uint8_t, uint8),

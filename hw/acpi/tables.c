@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ACPI tables (ACPI 6.4 chapter 5): RSDP, RSDT, FADT (revision 3), FACS, MADT, and the DSDT from dsdt.c. Revision 3 of the
- * FADT, since it is the first that can say that there is neither an 8042 nor a VGA, and how to reset the machine.
+ * ACPI tables (ACPI 6.4 chapter 5): RSDP, RSDT, FADT (revision 3), FACS, MADT, and the DSDT from dsdt.c. Revision 3
+ * of the FADT, since it is the first that can say that there is neither an 8042 nor a VGA, and how to reset the
+ * machine.
  * Left out: HPET, SRAT, SMBIOS: this board has none of what they describe.
  */
 #include <string.h>
@@ -104,7 +105,8 @@ static void put_generic_address(uint8_t *at, uint32_t port, uint8_t bytes)
 static uint32_t append_fadt(GByteArray *out, const struct acpi_board *board, uint32_t facs, uint32_t dsdt)
 {
     g_autoptr(GByteArray) body = g_byte_array_new();
-    uint32_t flags = FADT_WBINVD | FADT_PROC_C1 | FADT_SLP_BUTTON | FADT_RTC_S4 | FADT_RESET_REG | FADT_USE_PLATFORM_CLOCK;
+    uint32_t flags =
+        FADT_WBINVD | FADT_PROC_C1 | FADT_SLP_BUTTON | FADT_RTC_S4 | FADT_RESET_REG | FADT_USE_PLATFORM_CLOCK;
     uint8_t table[FADT_SIZE] = { 0 }; /* offsets as in the specification, header included */
 
     if (board->cpu_count > 8) {

@@ -2,10 +2,10 @@
 /*
  * What the kernel finds at its entry point, in memory and in the BSP's registers.
  *
- * PVH (Xen's docs/misc/pvh.pandoc and public/arch-x86/hvm/start_info.h): 32-bit protected mode, paging off, flat segments,
- * EBX = hvm_start_info with module list and memory map (version 1).
- * Linux's 64-bit protocol (Documentation/arch/x86/boot.rst): long mode, everything used mapped one to one, CS 0x10 and
- * DS/ES/SS 0x18 flat in a loaded GDT, RSI = boot_params ("zero page"), interrupts off.
+ * PVH (Xen's docs/misc/pvh.pandoc and public/arch-x86/hvm/start_info.h): 32-bit protected mode, paging off, flat
+ * segments, EBX = hvm_start_info with module list and memory map (version 1).
+ * Linux's 64-bit protocol (Documentation/arch/x86/boot.rst): long mode, everything used mapped one to one, CS 0x10
+ * and DS/ES/SS 0x18 flat in a loaded GDT, RSI = boot_params ("zero page"), interrupts off.
  */
 #include <string.h>
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Kernel, initrd and boot structures: read once, kept, placed at every reset. A guest that was migrated here is reset from
- * this side's own copy, so that source and destination need the same files only if the guest is to boot the same again.
+ * Kernel, initrd and boot structures: read once, kept, placed at every reset. A guest that was migrated here is reset
+ * from this side's own copy, so that source and destination need the same files only if the guest is to boot the same
+ * again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -72,7 +73,8 @@ static uint8_t *initrd_read(const char *path, uint64_t room, uint64_t *size, GEr
         error_setf(error, "could not load initrd '%s': not a regular file", path);
     } else if ((uint64_t)st.st_size > room) {
         error_setf(error,
-                   "initrd '%s' of %" PRIu64 " bytes does not fit: %" PRIu64 " bytes are free behind the kernel (see -m)",
+                   "initrd '%s' of %" PRIu64 " bytes does not fit: %" PRIu64
+                   " bytes are free behind the kernel (see -m)",
                    path, (uint64_t)st.st_size, room);
     } else {
         *size = st.st_size;
@@ -142,7 +144,8 @@ bool boot_prepare(struct boot *boot, const struct boot_request *request, GError 
 {
     struct boot_module initrd = { 0 };
 
-    if (!kernel_prepare(boot, request, error) || (request->initrd && !initrd_prepare(boot, request, &initrd, error))) {
+    if (!kernel_prepare(boot, request, error) ||
+        (request->initrd && !initrd_prepare(boot, request, &initrd, error))) {
         return false;
     }
     const char *append = request->append ? request->append : "";

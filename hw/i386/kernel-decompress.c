@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A bzImage's compressed payload, decompressed on the host: milliseconds instead of half a billion guest instructions.
+ * A bzImage's compressed payload, decompressed on the host: milliseconds instead of half a billion guest
+ * instructions.
  *
- * The kernel's build appends the length of the result to the payload, 32 bits little-endian (gzip's own trailer is the
- * same). It bounds the allocation; a stream that gives less or more is refused.
+ * The kernel's build appends the length of the result to the payload, 32 bits little-endian (gzip's own trailer is
+ * the same). It bounds the allocation; a stream that gives less or more is refused.
  *
  * Left out: bzip2, lzma and lzo, which no distribution's kernel uses any more.
  */
@@ -140,8 +141,8 @@ uint8_t *kernel_decompress(const char *name, const uint8_t *data, size_t size, s
         }
         size_t out_size = load_le32(data + size - 4);
         if (out_size < 64 || out_size > KERNEL_MAX_BYTES) {
-            error_setf(error, "kernel '%s' is damaged or truncated: it claims to have %zu bytes when decompressed", name,
-                       out_size);
+            error_setf(error, "kernel '%s' is damaged or truncated: it claims to have %zu bytes when decompressed",
+                       name, out_size);
             return NULL;
         }
         uint8_t *out = map_result(name, out_size, error);
@@ -150,8 +151,8 @@ uint8_t *kernel_decompress(const char *name, const uint8_t *data, size_t size, s
         }
         if (formats[i].decompress(data, size, out, out_size) != (int64_t)out_size) {
             munmap(out, out_size);
-            error_setf(error, "kernel '%s' is damaged or truncated: its %s payload does not decompress to %zu bytes", name,
-                       formats[i].name, out_size);
+            error_setf(error, "kernel '%s' is damaged or truncated: its %s payload does not decompress to %zu bytes",
+                       name, formats[i].name, out_size);
             return NULL;
         }
         *result_size = out_size;

@@ -2,8 +2,9 @@
 /*
  * The ELF file of a kernel (System V gABI chapters 4 and 5): what to place where, and where to enter.
  *
- * Entry: the note XEN_ELFNOTE_PHYS32_ENTRY (Xen's x86/HVM direct boot ABI, "PVH") where there is one; else a 64-bit file's
- * e_entry by Linux's 64-bit boot protocol. Segments go to their physical addresses, as linked: nothing is relocated.
+ * Entry: the note XEN_ELFNOTE_PHYS32_ENTRY (Xen's x86/HVM direct boot ABI, "PVH") where there is one; else a 64-bit
+ * file's e_entry by Linux's 64-bit boot protocol. Segments go to their physical addresses, as linked: nothing is
+ * relocated.
  */
 #include <elf.h>
 #include <inttypes.h>
@@ -44,7 +45,8 @@ static bool elf_read_header(struct elf_view *elf, GError **error)
     }
     elf->is_64 = e[EI_CLASS] == ELFCLASS64;
     if ((!elf->is_64 && e[EI_CLASS] != ELFCLASS32) || e[EI_DATA] != ELFDATA2LSB) {
-        return error_setf(error, "kernel '%s' is an ELF file, but not a little-endian one of 32 or 64 bits", elf->name);
+        return error_setf(error, "kernel '%s' is an ELF file, but not a little-endian one of 32 or 64 bits",
+                          elf->name);
     }
     if (elf->size < (elf->is_64 ? sizeof(Elf64_Ehdr) : sizeof(Elf32_Ehdr))) {
         return elf_error(elf, error, "header is cut short");
@@ -97,9 +99,9 @@ static bool elf_add_load(const struct elf_view *elf, const struct elf_segment *s
         return elf_error(elf, error, "segment has more bytes in the file than in memory");
     }
     if (s->paddr < KERNEL_LOWEST || s->paddr >= KERNEL_HIGHEST || s->memsz > KERNEL_HIGHEST - s->paddr) {
-        return error_setf(error,
-                          "kernel '%s': a segment of 0x%" PRIx64 " bytes at 0x%" PRIx64 " is not within 1 MiB to 4 GiB",
-                          elf->name, s->memsz, s->paddr);
+        return error_setf(
+            error, "kernel '%s': a segment of 0x%" PRIx64 " bytes at 0x%" PRIx64 " is not within 1 MiB to 4 GiB",
+            elf->name, s->memsz, s->paddr);
     }
     for (unsigned i = 0; i < image->segment_count; i++) {
         const struct kernel_segment *other = &image->segments[i];
@@ -187,7 +189,8 @@ bool kernel_elf_parse(const char *name, struct kernel_image *image, GError **err
     image->entry = pvh ? KERNEL_ENTRY_PVH : KERNEL_ENTRY_LINUX64;
     if (!pvh) {
         if (!elf.is_64) {
-            return error_setf(error, "kernel '%s' is a 32-bit ELF file without a PVH entry note: not supported", name);
+            return error_setf(error, "kernel '%s' is a 32-bit ELF file without a PVH entry note: not supported",
+                              name);
         }
         image->entry_address = elf.entry;
     }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Kernel files: a bzImage (Linux's Documentation/arch/x86/boot.rst, protocol 2.08 and up) carries a compressed vmlinux, which
- * is decompressed here and then treated as an ELF file given directly.
+ * Kernel files: a bzImage (Linux's Documentation/arch/x86/boot.rst, protocol 2.08 and up) carries a compressed
+ * vmlinux, which is decompressed here and then treated as an ELF file given directly.
  *
- * Left out: protocols before 2.08 (2008: they do not say where the payload is), and running the bzImage's own decompressor.
+ * Left out: protocols before 2.08 (2008: they do not say where the payload is), and running the bzImage's own
+ * decompressor.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +34,8 @@
 #define DEFAULT_INITRD_MAX 0x7fffffff /* where nobody says: what Linux on x86-64 asks for */
 #define DEFAULT_CMDLINE_MAX 2047
 
-static bool bzimage_parse(const char *name, const uint8_t *data, size_t size, struct kernel_image *image, GError **error)
+static bool bzimage_parse(const char *name, const uint8_t *data, size_t size, struct kernel_image *image,
+                          GError **error)
 {
     if (size < SETUP_SMALLEST) {
         return error_setf(error, "kernel '%s' is truncated: %zu bytes", name, size);
@@ -48,7 +50,8 @@ static bool bzimage_parse(const char *name, const uint8_t *data, size_t size, st
     }
     size_t header_end = SETUP_MAGIC + data[SETUP_JUMP_LENGTH];
     if (header_end > size || header_end < SETUP_SMALLEST) {
-        return error_setf(error, "kernel '%s' is damaged or truncated: its setup header ends at 0x%zx", name, header_end);
+        return error_setf(error, "kernel '%s' is damaged or truncated: its setup header ends at 0x%zx", name,
+                          header_end);
     }
     uint64_t setup = ((data[SETUP_SECTS] ? data[SETUP_SECTS] : 4) + 1) * 512ull;
     uint64_t offset = setup + load_le32(data + SETUP_PAYLOAD_OFFSET), length = load_le32(data + SETUP_PAYLOAD_LENGTH);
@@ -92,7 +95,8 @@ struct kernel_image *kernel_image_parse(const char *name, const uint8_t *data, s
     } else if (size >= SETUP_MAGIC + 4 && !memcmp(data + SETUP_MAGIC, "HdrS", 4)) {
         ok = bzimage_parse(name, data, size, image, error);
     } else {
-        ok = error_setf(error, "kernel '%s' is neither a bzImage nor an ELF file, or is truncated (%zu bytes)", name, size);
+        ok = error_setf(error, "kernel '%s' is neither a bzImage nor an ELF file, or is truncated (%zu bytes)", name,
+                        size);
     }
     if (!ok || !kernel_elf_parse(name, image, error)) {
         kernel_image_free(image);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What firmware would do on a pc, done from outside: it sets up the chipset, hands out PCI resources, puts ACPI tables, kernel and
- * initrd into memory, and starts the BSP at the kernel's entry point. At every reset; on a guest that was migrated here from this
- * side's copy. Until an incoming migration has finished nothing is written to the guest.
+ * What firmware would do on a pc, done from outside: it sets up the chipset, hands out PCI resources, puts ACPI
+ * tables, kernel and initrd into memory, and starts the BSP at the kernel's entry point. At every reset; on a guest
+ * that was migrated here from this side's copy. Until an incoming migration has finished nothing is written to the
+ * guest.
  */
 #include "pc.h"
 
@@ -114,7 +115,8 @@ bool pc_done(struct machine *machine, GError **error)
 /* Memory is write-back, what lies below 4 GiB for PCI is not cached; the same on every CPU. */
 static void set_up_mtrrs(struct x86_cpu *cpu, uint64_t below_4g)
 {
-    static const uint64_t fixed[11] = { /* 0..0x9ffff write-back, the VGA window not cached, 0xc0000.. write-protected */
+    /* 0..0x9ffff write-back, the VGA window not cached, 0xc0000.. write-protected */
+    static const uint64_t fixed[11] = {
         MTRR_ALL(MTRR_WRITE_BACK), MTRR_ALL(MTRR_WRITE_BACK), 0, MTRR_ALL(MTRR_WRITE_PROTECTED),
         MTRR_ALL(MTRR_WRITE_PROTECTED), MTRR_ALL(MTRR_WRITE_PROTECTED), MTRR_ALL(MTRR_WRITE_PROTECTED),
         MTRR_ALL(MTRR_WRITE_PROTECTED), MTRR_ALL(MTRR_WRITE_PROTECTED), MTRR_ALL(MTRR_WRITE_PROTECTED),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * -machine pc,OPTION=…: QEMU's options. Where QEMU's default is a device that is not built (hpet=on, i8042=on, …) ours is off, and
- * asking for it is refused.
+ * -machine pc,OPTION=…: QEMU's options. Where QEMU's default is a device that is not built (hpet=on, i8042=on, …)
+ * ours is off, and asking for it is refused.
  */
 #include <string.h>
 
@@ -41,12 +41,13 @@ static const struct {
 
 static const char *const absent_options[] = {
     "boot", "confidential-guest-support", "default-bus-bypass-iommu", "dt-compatible", "dtb", "dumpdtb", "firmware",
-    "max-fw-size", "max-ram-below-4g", "memory-encryption", "nvdimm", "sgx-epc", "smbios-entry-point-type", "x-oem-id",
-    "x-oem-table-id",
+    "max-fw-size", "max-ram-below-4g", "memory-encryption", "nvdimm", "sgx-epc", "smbios-entry-point-type",
+    "x-oem-id", "x-oem-table-id",
 };
 
 /* "auto" stands for `automatic`. */
-static bool get_bool(struct keyval *options, const char *name, bool has_auto, bool automatic, bool *value, GError **error)
+static bool get_bool(struct keyval *options, const char *name, bool has_auto, bool automatic, bool *value,
+                     GError **error)
 {
     const char *text = keyval_get(options, name);
 
@@ -71,13 +72,14 @@ bool pc_parse_options(struct machine *machine, struct keyval *options, GError **
             return false;
         }
         if (value != fixed_options[i].value) {
-            return error_setf(error, "-machine %s: %s=%s is not supported", machine->type->name, fixed_options[i].name,
-                              value ? "on" : "off");
+            return error_setf(error, "-machine %s: %s=%s is not supported", machine->type->name,
+                              fixed_options[i].name, value ? "on" : "off");
         }
     }
     for (unsigned i = 0; i < G_N_ELEMENTS(absent_options); i++) {
         if (keyval_has(options, absent_options[i])) {
-            return error_setf(error, "-machine %s: option '%s' is not supported", machine->type->name, absent_options[i]);
+            return error_setf(error, "-machine %s: option '%s' is not supported", machine->type->name,
+                              absent_options[i]);
         }
     }
     return true;

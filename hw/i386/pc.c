@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The pc board: i440FX + PIIX3 + PIIX4 power management, local APICs and IOAPIC, i8259, i8254, RTC, serial ports. What
- * is on it and how it is wired, in the order of QEMU's streams.
+ * The pc board: i440FX + PIIX3 + PIIX4 power management, local APICs and IOAPIC, i8259, i8254, RTC, serial ports.
+ * What is on it and how it is wired, in the order of QEMU's streams.
  *
- * The same as QEMU's `-machine pc-i440fx-7.2,hpet=off,i8042=off,vmport=off -nodefaults` but for what is left out: fw_cfg and
- * firmware, DMA controllers, floppy, IDE, SMBus, VGA, HPET, i8042.
+ * The same as QEMU's `-machine pc-i440fx-7.2,hpet=off,i8042=off,vmport=off -nodefaults` but for what is left out:
+ * fw_cfg and firmware, DMA controllers, floppy, IDE, SMBus, VGA, HPET, i8042.
  */
 #include "pc.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Intel 82371SB (PIIX3) PCI-to-ISA bridge, datasheet 290550: the PIRQ routing registers 0x60..0x63 (section 2.2.5) and the
- * reset control register at port 0xcf9 (2.5.4.3).
+ * Intel 82371SB (PIIX3) PCI-to-ISA bridge, datasheet 290550: the PIRQ routing registers 0x60..0x63 (section 2.2.5)
+ * and the reset control register at port 0xcf9 (2.5.4.3).
  *
- * Each of the four PCI interrupt lines drives the ISA interrupt that its register names; several may share one. After a
- * reset they point where firmware would have put them: 10, 10, 11, 11.
+ * Each of the four PCI interrupt lines drives the ISA interrupt that its register names; several may share one. After
+ * a reset they point where firmware would have put them: 10, 10, 11, 11.
  * Left out: the decode and timing registers, which hold what is written; the DMA controllers; ELCR is in i8259.c.
  */
 #include <string.h>
@@ -67,7 +67,9 @@ static void piix3_set_irq(void *opaque, int line, bool level)
     }
 }
 
-/* After the registers changed: what was driven through the old routes is let go, what is pending takes the new ones. */
+/*
+ * After the registers changed: what was driven through the old routes is let go, what is pending takes the new ones.
+ */
 static void piix3_reroute(struct piix3 *d)
 {
     uint8_t old[16];
@@ -181,7 +183,8 @@ static const struct vmstate_description vmstate_piix3 = {
     .pre_save = piix3_pre_save,
     .post_load = piix3_post_load,
     .fields = (const struct vmstate_field[]){
-        { .name = "dev", .offset = offsetof(struct piix3, pci), .size = sizeof(struct pci_device), .flags = VMS_STRUCT,
+        { .name = "dev", .offset = offsetof(struct piix3, pci), .size = sizeof(struct pci_device),
+          .flags = VMS_STRUCT,
           .vmsd = &vmstate_pci_device },
         { .name = "pci_irq_levels_vmstate", .offset = offsetof(struct piix3, pci_irq_levels), .size = sizeof(int32_t),
           .count = PIIX3_LINES, .flags = VMS_ARRAY, .info = &vmstate_info_int32, .version = 3 },

@@ -43,7 +43,10 @@ static void port92_reset(struct device *dev)
     ((struct port92 *)dev)->outport = 0;
 }
 
-/* Stock has the port only with i8042=on: without the section, which says nothing new at 0, either board loads our stream. */
+/*
+ * Stock has the port only with i8042=on: without the section, which says nothing new at 0, either board loads our
+ * stream.
+ */
 static bool port92_needed(const void *opaque)
 {
     return ((const struct port92 *)opaque)->outport != 0;

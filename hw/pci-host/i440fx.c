@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Intel 82441FX (440FX PMC) host bridge, datasheet 290549: configuration mechanism 1 at 0xcf8/0xcfc (section 3.1), the
- * programmable attribute maps PAM0..6 at 0x59 (3.2.17) and SMRAM at 0x72 (3.2.22).
+ * Intel 82441FX (440FX PMC) host bridge, datasheet 290549: configuration mechanism 1 at 0xcf8/0xcfc (section 3.1),
+ * the programmable attribute maps PAM0..6 at 0x59 (3.2.17) and SMRAM at 0x72 (3.2.22).
  *
- * PAM: each 16 KiB of 0xc0000..0xeffff and the 64 KiB at 0xf0000 are RAM, read-only RAM, or what lies on PCI (nothing, all
- * ones). "Write-only" counts as PCI, as on QEMU. There is no firmware to shadow, so a reset leaves all of it RAM.
+ * PAM: each 16 KiB of 0xc0000..0xeffff and the 64 KiB at 0xf0000 are RAM, read-only RAM, or what lies on PCI
+ * (nothing, all ones). "Write-only" counts as PCI, as on QEMU. There is no firmware to shadow, so a reset leaves all
+ * of it RAM.
  * SMRAM: D_OPEN shows the RAM under the VGA window; D_LCK closes and locks it. There is no SMM.
  * Left out: DRAM timing, error reporting, AGP; their registers hold what is written.
  */
@@ -61,7 +62,10 @@ static uint64_t config_address_read(void *opaque, hwaddr offset, unsigned size)
     return host->config_reg >> (offset * 8);
 }
 
-/* Only a whole double word is an access to the register; anything narrower passes on to the ISA bus, where nothing is. */
+/*
+ * Only a whole double word is an access to the register; anything narrower passes on to the ISA bus, where nothing
+ * is.
+ */
 static void config_address_write(void *opaque, hwaddr offset, uint64_t value, unsigned size)
 {
     struct i440fx_pcihost *host = opaque;
@@ -90,7 +94,8 @@ static void config_data_write(void *opaque, hwaddr offset, uint64_t value, unsig
     }
 }
 
-static const struct memory_region_ops config_address_ops = { .read = config_address_read, .write = config_address_write };
+static const struct memory_region_ops config_address_ops = { .read = config_address_read,
+                                                             .write = config_address_write };
 static const struct memory_region_ops config_data_ops = { .read = config_data_read, .write = config_data_write };
 
 static const struct vmstate_description vmstate_pcihost = {

@@ -71,7 +71,8 @@ static void deliver(struct msix_state *msix, unsigned vector)
             msi_deliver(address, pci_long(e + ENTRY_DATA));
         }
     } else {
-        address_space_write(&address_space_memory, address, e + ENTRY_DATA, 4); /* what it is: a write like any other */
+        /* what it is: a write like any other */
+        address_space_write(&address_space_memory, address, e + ENTRY_DATA, 4);
     }
 }
 

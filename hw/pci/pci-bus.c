@@ -40,7 +40,8 @@ static bool check_functions(const struct pci_bus *bus, const struct pci_device *
 
     if (devfn & 7) {
         if (!first || !first->multifunction) {
-            return error_setf(error, "PCI: function %02x.%x of %s needs a function 0 with multifunction=on in its slot",
+            return error_setf(error,
+                              "PCI: function %02x.%x of %s needs a function 0 with multifunction=on in its slot",
                               slot, devfn & 7, dev->device.type->name);
         }
         return true;
@@ -151,8 +152,8 @@ void pci_bus_init(struct pci_bus *bus, struct device *parent, const char *name, 
     bus->nirq = G_N_ELEMENTS(bus->irq_count);
 }
 
-void pci_bus_set_irq(struct pci_bus *bus, int (*map_irq)(struct pci_device *, int), void (*set_irq)(void *, int, bool),
-                     void *opaque)
+void pci_bus_set_irq(struct pci_bus *bus, int (*map_irq)(struct pci_device *, int),
+                     void (*set_irq)(void *, int, bool), void *opaque)
 {
     bus->map_irq = map_irq;
     bus->set_irq = set_irq;
@@ -226,7 +227,8 @@ void pci_config_write(struct pci_bus *bus, uint32_t address, uint32_t value, uns
     }
     ops = dev->device.type->ops;
     trace_pci_config_access(dev->device.type->name, "write", address & 0xff, value, size);
-    (ops->config_write ? ops->config_write : pci_default_config_write)(dev, address & 0xff, value & size_mask(size), size);
+    (ops->config_write ? ops->config_write : pci_default_config_write)(dev, address & 0xff, value & size_mask(size),
+                                                                       size);
 }
 
 /* ---- info pci ---- */
@@ -263,9 +265,10 @@ static void describe_bar(const struct pci_device *dev, int n, GString *text)
         g_string_append_printf(where, "0x%08" PRIx64 " [0x%08" PRIx64 "]", address, address + bar->size - 1);
     }
     g_string_append_printf(text, "      BAR%d: %s at %s.\n", n,
-                           bar->type & PCI_BASE_ADDRESS_SPACE_IO                               ? "I/O"
-                           : !(bar->type & PCI_BASE_ADDRESS_MEM_TYPE_64)                       ? "32 bit memory"
-                           : bar->type & PCI_BASE_ADDRESS_MEM_PREFETCH ? "64 bit prefetchable memory" : "64 bit memory",
+                           bar->type & PCI_BASE_ADDRESS_SPACE_IO         ? "I/O"
+                           : !(bar->type & PCI_BASE_ADDRESS_MEM_TYPE_64) ? "32 bit memory"
+                           : bar->type & PCI_BASE_ADDRESS_MEM_PREFETCH   ? "64 bit prefetchable memory"
+                                                                         : "64 bit memory",
                            where->str);
     g_string_free(where, true);
 }

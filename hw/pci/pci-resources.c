@@ -2,8 +2,8 @@
 /*
  * What firmware does with a PCI bus, for boards that boot without one: addresses for the BARs, interrupt lines,
  * decoding on. The same addresses that SeaBIOS gives the same devices, so that guests find what they find elsewhere:
- * I/O upwards from 0xc000; memory as high as it fits, prefetchable apart from the rest; within each, the largest first,
- * then in the order of slots.
+ * I/O upwards from 0xc000; memory as high as it fits, prefetchable apart from the rest; within each, the largest
+ * first, then in the order of slots.
  */
 #include "hw/pci/pci.h"
 
@@ -87,8 +87,8 @@ static void place_claims(const GArray *claims, uint64_t base, uint64_t limit)
         uint8_t *config = claim->dev->config + PCI_BASE_ADDRESS_0 + 4 * claim->bar;
 
         if (base + claim->size > limit) {
-            warn_report("PCI: no room for BAR %d of %s (%" PRIu64 " bytes)", claim->bar, claim->dev->device.type->name,
-                        claim->size);
+            warn_report("PCI: no room for BAR %d of %s (%" PRIu64 " bytes)", claim->bar,
+                        claim->dev->device.type->name, claim->size);
             continue;
         }
         pci_put_long(config, (uint32_t)base | bar->type);
@@ -141,7 +141,8 @@ void pci_assign_resources(struct pci_bus *bus, uint64_t mem_base, uint64_t mem_e
             dev->config[PCI_INTERRUPT_LINE] = pirq_irqs[bus->map_irq(dev, pin - 1) & 3];
         }
         pci_config_write(bus, devfn << 8 | PCI_COMMAND,
-                         pci_word(dev->config + PCI_COMMAND) | PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_SERR, 2);
+                         pci_word(dev->config + PCI_COMMAND) | PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_SERR,
+                         2);
         pci_update_mappings(dev);
     }
     memory_transaction_commit();

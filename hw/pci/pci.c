@@ -222,7 +222,8 @@ void pci_default_config_write(struct pci_device *dev, uint32_t address, uint32_t
         *at = (*at & ~wmask) | (byte & wmask);
         *at &= ~(byte & dev->w1cmask[address + i]);
     }
-    if (ranges_overlap(address, size, PCI_BASE_ADDRESS_0, 4 * PCI_BARS) || ranges_overlap(address, size, PCI_COMMAND, 2)) {
+    if (ranges_overlap(address, size, PCI_BASE_ADDRESS_0, 4 * PCI_BARS) ||
+        ranges_overlap(address, size, PCI_COMMAND, 2)) {
         pci_update_mappings(dev);
     }
     if (ranges_overlap(address, size, PCI_COMMAND, 2)) {
@@ -282,7 +283,8 @@ static void config_init(struct pci_device *dev, const struct pci_device_ops *ops
 /* ---- vmstate "PCIDevice" ---- */
 
 /* The field's name is "int32 le" for history's sake; the wire is big-endian. A newer version is refused. */
-static bool version_get(struct stream *s, void *element, size_t size, const struct vmstate_field *field, GError **error)
+static bool version_get(struct stream *s, void *element, size_t size, const struct vmstate_field *field,
+                        GError **error)
 {
     int32_t ours = *(int32_t *)element, loaded = stream_get_u32(s);
 
@@ -297,7 +299,8 @@ static void version_put(struct stream *s, const void *element, size_t size, cons
     stream_put_u32(s, *(const int32_t *)element);
 }
 
-static bool config_get(struct stream *s, void *element, size_t size, const struct vmstate_field *field, GError **error)
+static bool config_get(struct stream *s, void *element, size_t size, const struct vmstate_field *field,
+                       GError **error)
 {
     struct pci_device *dev = (void *)((uint8_t *)element - offsetof(struct pci_device, config));
     uint8_t config[PCI_CONFIG_SIZE];
@@ -310,7 +313,8 @@ static bool config_get(struct stream *s, void *element, size_t size, const struc
         uint8_t fixed = dev->cmask[i] & ~dev->wmask[i] & ~dev->w1cmask[i];
 
         if ((config[i] ^ dev->config[i]) & fixed) {
-            return error_setf(error, "PCI configuration byte 0x%02x is 0x%02x, this device has 0x%02x (fixed bits 0x%02x)",
+            return error_setf(error,
+                              "PCI configuration byte 0x%02x is 0x%02x, this device has 0x%02x (fixed bits 0x%02x)",
                               i, config[i], dev->config[i], fixed);
         }
     }
@@ -330,7 +334,8 @@ static void config_put(struct stream *s, const void *element, size_t size, const
 /*
  * The chipset's count of asserted lines is its own state ("PCIBUS"), so that loading these levels moves no line.
  */
-static bool irq_state_get(struct stream *s, void *element, size_t size, const struct vmstate_field *field, GError **error)
+static bool irq_state_get(struct stream *s, void *element, size_t size, const struct vmstate_field *field,
+                          GError **error)
 {
     uint32_t state = 0;
 
@@ -367,7 +372,8 @@ const struct vmstate_description vmstate_pci_device = {
         { .name = "version_id", .offset = offsetof(struct pci_device, version_id), .size = 4, .info = &version_info },
         { .name = "config", .offset = offsetof(struct pci_device, config), .size = PCI_CONFIG_SIZE,
           .info = &config_info },
-        { .name = "irq_state", .offset = offsetof(struct pci_device, irq_state), .size = 16, .info = &irq_state_info },
+        { .name = "irq_state", .offset = offsetof(struct pci_device, irq_state), .size = 16,
+          .info = &irq_state_info },
         VMSTATE_END,
     },
 };

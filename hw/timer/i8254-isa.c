@@ -6,9 +6,9 @@
  * A guest can ask for a period of a few clocks. Since no guest may keep the main loop busy, transitions of a channel
  * with a shorter period than 20 µs are put off.
  *
- * On a busy host the timer may come late by several periods. The chip would have raised as many interrupts, and guests
- * count them (Linux gives up if it sees fewer than four in 40 ms of its TSC); so they come one after the other, each
- * with some time for the guest to take it, up to a bound of lateness beyond which they are lost.
+ * On a busy host the timer may come late by several periods. The chip would have raised as many interrupts, and
+ * guests count them (Linux gives up if it sees fewer than four in 40 ms of its TSC); so they come one after the
+ * other, each with some time for the guest to take it, up to a bound of lateness beyond which they are lost.
  */
 #include <inttypes.h>
 
@@ -54,7 +54,8 @@ static void i8254_isa_update_irq(struct i8254_isa *pit, int64_t now)
         return;
     }
     irq_set(pit->irq, i8254_output(&pit->chip, 0, now));
-    i8254_isa_arm(pit, i8254_next_transition(&pit->chip, 0, now), ch->count < MIN_COUNT ? now + MIN_TRANSITION_NS : 0);
+    i8254_isa_arm(pit, i8254_next_transition(&pit->chip, 0, now),
+                  ch->count < MIN_COUNT ? now + MIN_TRANSITION_NS : 0);
 }
 
 /* Shows the changes that are due, up to the first rise: that is an interrupt, and the guest should see it. */

@@ -21,21 +21,23 @@ struct accel_ops {
      * lock, on the vCPU's thread. NULL: vCPUs have no thread (qtest).
      */
     void (*cpu_run)(struct x86_cpu *cpu);
-    /* The vCPU is halted and about to sleep; big lock held, may be dropped meanwhile. True: look again. May be NULL. */
+    /*
+     * The vCPU is halted and about to sleep; big lock held, may be dropped meanwhile. True: look again. May be NULL.
+     */
     bool (*cpu_idle)(struct x86_cpu *cpu);
     /* Makes cpu_run return soon. Any thread. exit_request is set already. */
     void (*cpu_kick)(struct x86_cpu *cpu);
     /* Accelerator's registers -> *cpu and back; the vCPU is stopped. NULL: *cpu is the truth. */
     bool (*get_state)(struct x86_cpu *cpu, GError **error);
     bool (*put_state)(struct x86_cpu *cpu, GError **error);
-    /* Whole-system changes: after reset or load, drop everything cached (blocks, TLBs). All vCPUs paused; not on one's
-     * thread, which may be within a block. */
+    /* Whole-system changes: after reset or load, drop everything cached (blocks, TLBs). All vCPUs paused; not on
+     * one's thread, which may be within a block. */
     void (*flush)(void);
     /*
-     * Dirty log. start/stop: writers begin (cease) to mark DIRTY_CLIENT_MIGRATION; start returns when every later write
-     * will. fetch: brings what the accelerator logged on its own into the blocks' marks (NULL: nothing is). arm: every
-     * write after it returns marks again; waits for running vCPUs, so the caller must not hold the big lock... see
-     * accel_dirty_sync().
+     * Dirty log. start/stop: writers begin (cease) to mark DIRTY_CLIENT_MIGRATION; start returns when every later
+     * write will. fetch: brings what the accelerator logged on its own into the blocks' marks (NULL: nothing is).
+     * arm: every write after it returns marks again; waits for running vCPUs, so the caller must not hold the big
+     * lock... see accel_dirty_sync().
      */
     bool (*dirty_log_start)(GError **error);
     void (*dirty_log_stop)(void);
@@ -46,7 +48,10 @@ struct accel_ops {
 extern const struct accel_ops *accel; /* the one in use */
 extern const struct accel_ops accel_tcg, accel_qtest;
 
-/* Each option is the text of an -accel ("tcg,thread=multi", "kvm:tcg"); none at all means tcg. Parses each -accel (or -machine accel=a:b) in order and inits the first that works; says so on fallback. */
+/*
+ * Each option is the text of an -accel ("tcg,thread=multi", "kvm:tcg"); none at all means tcg. Parses each -accel (or
+ * -machine accel=a:b) in order and inits the first that works; says so on fallback.
+ */
 bool accel_configure(GPtrArray *options, GError **error);
 char *accel_help(void);
 

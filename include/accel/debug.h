@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a debugger needs of an accelerator: breakpoints by linear address, single steps. Changed with the big lock held
- * and all vCPUs paused.
+ * What a debugger needs of an accelerator: breakpoints by linear address, single steps. Changed with the big lock
+ * held and all vCPUs paused.
  */
 #ifndef FERRY_ACCEL_DEBUG_H
 #define FERRY_ACCEL_DEBUG_H
@@ -17,7 +17,9 @@ void debug_release_all(void);
 /* … or `cpu` executes one instruction, without taking interrupts, and the others stand still. */
 void debug_release_step(struct x86_cpu *cpu);
 
-/* A vCPU met a breakpoint or has made its step; it stands still until released. On its thread, without the big lock. */
+/*
+ * A vCPU met a breakpoint or has made its step; it stands still until released. On its thread, without the big lock.
+ */
 extern void (*debug_stop_hook)(struct x86_cpu *cpu);
 
 /* For accelerators. */

@@ -21,8 +21,8 @@ struct x86_cpu *vcpu_current(void);
 
 /*
  * Allocates (not yet running) and resets it, registers its vmstate ("cpu_common", "cpu") and its handler for system
- * resets (reset_register(): registers as after RESET, halted unless index 0); the machine calls it smp times, then makes
- * the APIC. Big lock held.
+ * resets (reset_register(): registers as after RESET, halted unless index 0); the machine calls it smp times, then
+ * makes the APIC. Big lock held.
  */
 struct x86_cpu *vcpu_new(const struct x86_cpu_model *model, const struct x86_features *features, GError **error);
 /* Starts all threads, paused. */
@@ -49,8 +49,8 @@ void vcpu_wake(struct x86_cpu *cpu);
 void vcpu_wait(struct x86_cpu *cpu, int64_t ns);
 
 /*
- * Runs callback(cpu, opaque) on the vCPU's thread, between instructions. _async returns at once; the other waits (big lock
- * held, dropped meanwhile). A paused or halted vCPU does it too. "safe": with every other vCPU stopped between
+ * Runs callback(cpu, opaque) on the vCPU's thread, between instructions. _async returns at once; the other waits (big
+ * lock held, dropped meanwhile). A paused or halted vCPU does it too. "safe": with every other vCPU stopped between
  * instructions.
  */
 void cpu_run_on(struct x86_cpu *cpu, void (*callback)(struct x86_cpu *, void *), void *opaque);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Character devices: byte streams between a front end (serial port, monitor) and the host (stdio, file, unix, tcp, pty,
- * null). Main loop thread, big lock held.
+ * Character devices: byte streams between a front end (serial port, monitor) and the host (stdio, file, unix, tcp,
+ * pty, null). Main loop thread, big lock held.
  */
 #ifndef FERRY_CHARDEV_CHAR_H
 #define FERRY_CHARDEV_CHAR_H
@@ -15,7 +15,9 @@ struct chardev;
 
 enum chardev_event { CHARDEV_EVENT_OPENED, CHARDEV_EVENT_CLOSED, CHARDEV_EVENT_BREAK };
 
-/* A front end's callbacks. can_receive: how many bytes receive() takes now; chardev_accept_input() when that grows. */
+/*
+ * A front end's callbacks. can_receive: how many bytes receive() takes now; chardev_accept_input() when that grows.
+ */
 struct chardev_frontend {
     int (*can_receive)(void *opaque);
     void (*receive)(void *opaque, const uint8_t *data, int length);
@@ -25,7 +27,10 @@ struct chardev_frontend {
 
 /* -chardev BACKEND,id=ID,… */
 struct chardev *chardev_new(const char *text, GError **error);
-/* The short form of -serial, -monitor, -qmp: "stdio", "unix:PATH,server=on,wait=off", "file:PATH", "pty", "null", "none" (gives NULL, no error), "mon:stdio", "chardev:ID". */
+/*
+ * The short form of -serial, -monitor, -qmp: "stdio", "unix:PATH,server=on,wait=off", "file:PATH", "pty", "null",
+ * "none" (gives NULL, no error), "mon:stdio", "chardev:ID".
+ */
 struct chardev *chardev_new_legacy(const char *option, const char *id, const char *text, GError **error);
 struct chardev *chardev_find(const char *id);
 void chardev_foreach(void (*each)(struct chardev *chr, void *opaque), void *opaque);
@@ -36,7 +41,10 @@ const char *chardev_filename(const struct chardev *chr); /* "unix:/tmp/x,server=
 /* One front end a chardev (a mux has several: mon:stdio). NULL detaches. False if taken. */
 bool chardev_attach(struct chardev *chr, const struct chardev_frontend *frontend, GError **error);
 void chardev_detach(struct chardev *chr, void *opaque);
-/* Writes what can be written now without blocking; the rest is kept and written later (bounded: past 1 MiB, returns short). */
+/*
+ * Writes what can be written now without blocking; the rest is kept and written later (bounded: past 1 MiB, returns
+ * short).
+ */
 int chardev_write(struct chardev *chr, const void *data, int length);
 /* Writes all, keeps it without bound: for monitors. */
 void chardev_write_all(struct chardev *chr, const void *data, size_t length);

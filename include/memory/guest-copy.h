@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Copies to and from guest RAM, which vCPUs and other threads change at any time. Aligned pieces of up to 8 bytes go as
- * one access, as a bus master's would. Under the thread sanitizer all of it is relaxed atomics: races on guest RAM are
- * the guest's business.
+ * Copies to and from guest RAM, which vCPUs and other threads change at any time. Aligned pieces of up to 8 bytes go
+ * as one access, as a bus master's would. Under the thread sanitizer all of it is relaxed atomics: races on guest RAM
+ * are the guest's business.
  */
 #ifndef FERRY_MEMORY_GUEST_COPY_H
 #define FERRY_MEMORY_GUEST_COPY_H

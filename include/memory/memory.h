@@ -22,8 +22,8 @@ typedef uint64_t hwaddr; /* a GPA, a port, or an offset into a region */
 struct memory_region_ops {
     /*
      * `size` is 1, 2, 4 or 8 and within [min_access, max_access], `offset` a multiple of it: the dispatcher splits
-     * wider and misaligned accesses and widens narrower ones (read: wider read and shift; write: the value in its byte
-     * lanes, zeros in the others). Called with the big lock held unless `lockless`.
+     * wider and misaligned accesses and widens narrower ones (read: wider read and shift; write: the value in its
+     * byte lanes, zeros in the others). Called with the big lock held unless `lockless`.
      */
     uint64_t (*read)(void *opaque, hwaddr offset, unsigned size);
     void (*write)(void *opaque, hwaddr offset, uint64_t value, unsigned size);

@@ -64,9 +64,9 @@ static inline uint64_t ram_block_pages(const struct ram_block *block)
 /*
  * Which pages were ever populated, without reading or populating any: sets in `populated` (bit 0 = page `first`)
  * the pages of [first, first + count) that are present or swapped (PAGEMAP_SCAN, else /proc/self/pagemap;
- * SEEK_DATA for fds). Where the kernel tells, a page that was only ever read (the zero page) is not populated. Cheap per
- * GiB, dear per call: ask for large ranges. Any thread. false: not known (errno text in error); the caller then takes
- * all as populated.
+ * SEEK_DATA for fds). Where the kernel tells, a page that was only ever read (the zero page) is not populated. Cheap
+ * per GiB, dear per call: ask for large ranges. Any thread. false: not known (errno text in error); the caller then
+ * takes all as populated.
  */
 bool ram_block_populated(const struct ram_block *block, uint64_t first, uint64_t count, unsigned long *populated,
                          GError **error);
@@ -92,7 +92,8 @@ void ram_block_mark_dirty_client(struct ram_block *block, enum dirty_client clie
 bool ram_block_page_logged(const struct ram_block *block, uint64_t page);
 /*
  * Takes: ORs the client's marks of pages [first, first + count) into `into` (indexed by page, whole block) and
- * clears them in the log. Returns how many bits of `into` were newly set. Only half of a sync: see accel_dirty_sync().
+ * clears them in the log. Returns how many bits of `into` were newly set. Only half of a sync: see
+ * accel_dirty_sync().
  */
 uint64_t ram_block_dirty_take(struct ram_block *block, enum dirty_client client, uint64_t first, uint64_t count,
                               unsigned long *into);

@@ -20,7 +20,8 @@ void monitor_printf(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 int monitor_take_fd(const char *name, GError **error);
 
 /*
- * Emits an event to all QMP sessions (generated qapi_event_send_* call it). Takes `data` over (may be NULL). Any thread.
+ * Emits an event to all QMP sessions (generated qapi_event_send_* call it). Takes `data` over (may be NULL). Any
+ * thread.
  */
 void monitor_emit_event(const char *name, JsonNode *data);
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the generated marshalling calls: one JSON value each, with errors that name the member and what was expected. */
+/*
+ * What the generated marshalling calls: one JSON value each, with errors that name the member and what was expected.
+ */
 #ifndef FERRY_QAPI_VISIT_H
 #define FERRY_QAPI_VISIT_H
 
@@ -13,7 +15,8 @@ char *qapi_path(const char *path, const char *member);
 /* The object, if `node` is one and has no members but `names` (NULL-terminated). A NULL node is an empty object. */
 JsonObject *qapi_parse_object(JsonNode *node, const char *path, const char *const *names, GError **error);
 JsonArray *qapi_parse_array(JsonNode *node, const char *path, GError **error);
-bool qapi_parse_enum(JsonNode *node, const char *path, const char *const *table, int count, int *value, GError **error);
+bool qapi_parse_enum(JsonNode *node, const char *path, const char *const *table, int count, int *value,
+                     GError **error);
 bool qapi_parse_str(JsonNode *node, const char *path, char **value, GError **error);
 bool qapi_parse_bool(JsonNode *node, const char *path, bool *value, GError **error);
 bool qapi_parse_int(JsonNode *node, const char *path, int64_t min, int64_t max, int64_t *value, GError **error);

@@ -14,12 +14,15 @@ bool runstate_is_running(void);
 /* False if the transition is not one that QEMU's table allows (our own mistake: asserts in debug builds). */
 void runstate_set(RunState state);
 
-/* Starts clock and vCPUs; emits RESUME. A no-op while running or while an incoming migration has not finished (`autostart` is set then). */
+/*
+ * Starts clock and vCPUs; emits RESUME. A no-op while running or while an incoming migration has not finished
+ * (`autostart` is set then).
+ */
 void vm_start(void);
 /*
- * Pauses vCPUs (the big lock is dropped meanwhile), stops the clock, tells listeners, emits STOP; state becomes `state`. A
- * VM that stands still already takes the new state only where that may follow: a request that came late, such as a
- * breakpoint's after a stop, changes nothing.
+ * Pauses vCPUs (the big lock is dropped meanwhile), stops the clock, tells listeners, emits STOP; state becomes
+ * `state`. A VM that stands still already takes the new state only where that may follow: a request that came late,
+ * such as a breakpoint's after a stop, changes nothing.
  */
 void vm_stop(RunState state);
 extern bool autostart; /* no -S: run once loaded */

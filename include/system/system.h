@@ -13,7 +13,10 @@ extern const char *guest_name;    /* -name, or NULL */
 extern char guest_uuid[37];       /* -uuid, or all zeros */
 extern bool guest_uuid_set;
 
-/* -serial: the chardev's id of each port, NULL: no such port. The board makes an isa-serial for each that is not NULL. */
+/*
+ * -serial: the chardev's id of each port, NULL: no such port. The board makes an isa-serial for each that is not
+ * NULL.
+ */
 #define SERIAL_PORTS 4
 extern const char *serial_chardevs[SERIAL_PORTS];
 

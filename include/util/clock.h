@@ -2,9 +2,9 @@
 /*
  * Clocks and timers. All times are nanoseconds.
  *
- * Timer callbacks run with the big lock held, on the main loop's thread or, those of virtual timers, on a vCPU's (under
- * -icount only there; else when a guest reads the time before the main loop came round to it). A timer is changed with
- * the big lock held, or from any thread: the list has a lock of its own, innermost.
+ * Timer callbacks run with the big lock held, on the main loop's thread or, those of virtual timers, on a vCPU's
+ * (under -icount only there; else when a guest reads the time before the main loop came round to it). A timer is
+ * changed with the big lock held, or from any thread: the list has a lock of its own, innermost.
  */
 #ifndef FERRY_UTIL_CLOCK_H
 #define FERRY_UTIL_CLOCK_H
@@ -73,10 +73,16 @@ bool timer_pending(const struct timer *timer);
 bool timers_run(enum vm_clock clock);
 /* Absolute ns of the first to expire, or -1. */
 int64_t timers_deadline(enum vm_clock clock);
-/* Whether a virtual timer has expired that timers_run() would run, the clock not being -icount's. Any thread, no lock. */
+/*
+ * Whether a virtual timer has expired that timers_run() would run, the clock not being -icount's. Any thread, no
+ * lock.
+ */
 bool timers_virtual_due(void);
 
-/* Called when a virtual timer becomes the first to expire (so that an icount vCPU can shorten its slice). May be NULL. */
+/*
+ * Called when a virtual timer becomes the first to expire (so that an icount vCPU can shorten its slice). May be
+ * NULL.
+ */
 extern void (*virtual_timer_notify)(void);
 
 #endif

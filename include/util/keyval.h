@@ -28,7 +28,8 @@ bool keyval_get_uint(struct keyval *kv, const char *key, uint64_t *value, uint64
 /* Bytes with an optional suffix (B K M G T P E); `unit` is what a bare number counts ('M' for -m). */
 bool keyval_get_size(struct keyval *kv, const char *key, uint64_t *value, char unit, GError **error);
 /* Calls `each` for every pair not yet read, in order, marking it read. */
-bool keyval_foreach_unread(struct keyval *kv, bool (*each)(const char *key, const char *value, void *opaque, GError **error),
+bool keyval_foreach_unread(struct keyval *kv,
+                           bool (*each)(const char *key, const char *value, void *opaque, GError **error),
                            void *opaque, GError **error);
 /* An error naming the first key that nobody read. */
 bool keyval_check_unread(struct keyval *kv, GError **error);

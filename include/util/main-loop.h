@@ -18,7 +18,10 @@ bool big_locked(void); /* by this thread */
 /* A condition that goes with the big lock. */
 void big_lock_wait(GCond *cond);
 
-/* Installs the poll function and the timers' source. Called once, by main() and by tests; returns with the big lock held. */
+/*
+ * Installs the poll function and the timers' source. Called once, by main() and by tests; returns with the big lock
+ * held.
+ */
 void main_loop_init(void);
 /* Iterates until main_loop_quit(). Big lock held on entry and on return. */
 void main_loop_run(void);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the thread sanitizer cannot see by itself: order made by code that it did not instrument (glib's main contexts).
- * A release on one thread orders what came before it with what follows an acquire of the same address on another.
+ * What the thread sanitizer cannot see by itself: order made by code that it did not instrument (glib's main
+ * contexts). A release on one thread orders what came before it with what follows an acquire of the same address on
+ * another.
  */
 #ifndef FERRY_UTIL_TSAN_H
 #define FERRY_UTIL_TSAN_H

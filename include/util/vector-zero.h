@@ -6,7 +6,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* `length` is a multiple of 64 and `data` 64-byte aligned. Reads racing with writers are fine: they see old or new bytes. */
+/*
+ * `length` is a multiple of 64 and `data` 64-byte aligned. Reads racing with writers are fine: they see old or new
+ * bytes.
+ */
 bool buffer_is_zero(const void *data, size_t length);
 
 /* For tests: the n-th variant's answer, and its name (NULL: not on this host, or no such variant). */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * An x86 CPU's reset values, what is derived from its control registers, and their setters. SDM 3A chapters 2 and 10.1.
+ * An x86 CPU's reset values, what is derived from its control registers, and their setters. SDM 3A chapters 2 and
+ * 10.1.
  *
  * Left out: SMM (SMIs are accepted and dropped), A20 gating, 5-level paging.
  */

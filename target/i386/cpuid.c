@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * CPU models and CPUID. Models show what QEMU 7.2's software CPU shows for them, less what is not built here: SVM, AVX and
- * all that stands on it, SHA, MPX, 3DNow!, SSE4a, LA57, PKU, MONITOR.
+ * CPU models and CPUID. Models show what QEMU 7.2's software CPU shows for them, less what is not built here: SVM,
+ * AVX and all that stands on it, SHA, MPX, 3DNow!, SSE4a, LA57, PKU, MONITOR.
  */
 #include <cpuid.h>
 #include <string.h>
@@ -22,34 +22,35 @@ struct x86_cpu_model {
 /* Feature names by word and bit, as -cpu spells them; NULL: none, or never to be had here. */
 static const char *const names[FEAT_WORDS][32] = {
     [FEAT_1_EDX] = {
-        "fpu", "vme", "de", "pse", "tsc", "msr", "pae", "mce", "cx8", "apic", NULL, "sep", "mtrr", "pge", "mca", "cmov",
-        "pat", "pse36", "pn", "clflush", NULL, "ds", "acpi", "mmx", "fxsr", "sse", "sse2", "ss", "ht", "tm", "ia64", "pbe",
+        "fpu", "vme", "de", "pse", "tsc", "msr", "pae", "mce", "cx8", "apic", NULL, "sep", "mtrr", "pge", "mca",
+        "cmov", "pat", "pse36", "pn", "clflush", NULL, "ds", "acpi", "mmx", "fxsr", "sse", "sse2", "ss", "ht", "tm",
+        "ia64", "pbe",
     },
     [FEAT_1_ECX] = {
-        "pni", "pclmulqdq", "dtes64", "monitor", "ds-cpl", "vmx", "smx", "est", "tm2", "ssse3", "cid", NULL, "fma", "cx16",
-        "xtpr", "pdcm", NULL, "pcid", "dca", "sse4.1", "sse4.2", "x2apic", "movbe", "popcnt", "tsc-deadline", "aes",
-        "xsave", "osxsave", "avx", "f16c", "rdrand", "hypervisor",
+        "pni", "pclmulqdq", "dtes64", "monitor", "ds-cpl", "vmx", "smx", "est", "tm2", "ssse3", "cid", NULL, "fma",
+        "cx16", "xtpr", "pdcm", NULL, "pcid", "dca", "sse4.1", "sse4.2", "x2apic", "movbe", "popcnt", "tsc-deadline",
+        "aes", "xsave", "osxsave", "avx", "f16c", "rdrand", "hypervisor",
     },
     [FEAT_7_0_EBX] = {
-        "fsgsbase", "tsc-adjust", "sgx", "bmi1", "hle", "avx2", NULL, "smep", "bmi2", "erms", "invpcid", "rtm", NULL, NULL,
-        "mpx", NULL, "avx512f", "avx512dq", "rdseed", "adx", "smap", "avx512ifma", "pcommit", "clflushopt", "clwb",
-        "intel-pt", "avx512pf", "avx512er", "avx512cd", "sha-ni", "avx512bw", "avx512vl",
+        "fsgsbase", "tsc-adjust", "sgx", "bmi1", "hle", "avx2", NULL, "smep", "bmi2", "erms", "invpcid", "rtm", NULL,
+        NULL, "mpx", NULL, "avx512f", "avx512dq", "rdseed", "adx", "smap", "avx512ifma", "pcommit", "clflushopt",
+        "clwb", "intel-pt", "avx512pf", "avx512er", "avx512cd", "sha-ni", "avx512bw", "avx512vl",
     },
     [FEAT_7_0_ECX] = {
-        NULL, "avx512vbmi", "umip", "pku", NULL, "waitpkg", "avx512vbmi2", NULL, "gfni", "vaes", "vpclmulqdq", "avx512vnni",
-        "avx512bitalg", NULL, "avx512-vpopcntdq", NULL, "la57", NULL, NULL, NULL, NULL, NULL, "rdpid", NULL,
-        "bus-lock-detect", "cldemote", NULL, "movdiri", "movdir64b", NULL, "sgxlc", "pks",
+        NULL, "avx512vbmi", "umip", "pku", NULL, "waitpkg", "avx512vbmi2", NULL, "gfni", "vaes", "vpclmulqdq",
+        "avx512vnni", "avx512bitalg", NULL, "avx512-vpopcntdq", NULL, "la57", NULL, NULL, NULL, NULL, NULL, "rdpid",
+        NULL, "bus-lock-detect", "cldemote", NULL, "movdiri", "movdir64b", NULL, "sgxlc", "pks",
     },
     [FEAT_7_0_EDX] = {
         [4] = "fsrm", [26] = "spec-ctrl", [27] = "stibp", [29] = "arch-capabilities", [31] = "ssbd",
     },
     [FEAT_8000_0001_EDX] = {
-        [11] = "syscall", [19] = "mp", [20] = "nx", [22] = "mmxext", [25] = "fxsr-opt", [26] = "pdpe1gb", [27] = "rdtscp",
-        [29] = "lm", [30] = "3dnowext", [31] = "3dnow",
+        [11] = "syscall", [19] = "mp", [20] = "nx", [22] = "mmxext", [25] = "fxsr-opt", [26] = "pdpe1gb",
+        [27] = "rdtscp", [29] = "lm", [30] = "3dnowext", [31] = "3dnow",
     },
     [FEAT_8000_0001_ECX] = {
-        "lahf-lm", "cmp-legacy", "svm", "extapic", "cr8legacy", "abm", "sse4a", "misalignsse", "3dnowprefetch", "osvw",
-        "ibs", "xop", "skinit", "wdt", NULL, "lwp", "fma4", "tce", NULL, "nodeid-msr", NULL, "tbm", "topoext",
+        "lahf-lm", "cmp-legacy", "svm", "extapic", "cr8legacy", "abm", "sse4a", "misalignsse", "3dnowprefetch",
+        "osvw", "ibs", "xop", "skinit", "wdt", NULL, "lwp", "fma4", "tce", NULL, "nodeid-msr", NULL, "tbm", "topoext",
         "perfctr-core", "perfctr-nb",
     },
     [FEAT_8000_0008_EBX] = { "clzero", NULL, "xsaveerptr", [9] = "wbnoinvd", [12] = "ibpb", [15] = "amd-stibp" },
@@ -62,7 +63,8 @@ static const struct {
 } aliases[] = {
     { "sse3", "pni" },          { "sse4-1", "sse4.1" },      { "sse4-2", "sse4.2" },      { "sse4_1", "sse4.1" },
     { "sse4_2", "sse4.2" },     { "pclmuldq", "pclmulqdq" }, { "lahf_lm", "lahf-lm" },    { "xd", "nx" },
-    { "i64", "lm" },            { "ffxsr", "fxsr-opt" },     { "fxsr_opt", "fxsr-opt" },  { "tsc_adjust", "tsc-adjust" },
+    { "i64", "lm" },            { "ffxsr", "fxsr-opt" },     { "fxsr_opt", "fxsr-opt" },
+    { "tsc_adjust", "tsc-adjust" },
     { "cmp_legacy", "cmp-legacy" }, { "lzcnt", "abm" },      { "tsc_deadline", "tsc-deadline" },
 };
 

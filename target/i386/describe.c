@@ -24,11 +24,11 @@ void x86_cpu_describe(struct x86_cpu *cpu, GString *text)
     for (int i = 0; i < 16; i++) {
         g_string_append_printf(text, "%s=%016" PRIx64 "%c", register_names[i], cpu->regs[i], i % 4 == 3 ? '\n' : ' ');
     }
-    g_string_append_printf(text, "RIP=%016" PRIx64 " RFL=%08x [%c%c%c%c%c%c%c] CPL=%d II=%d HLT=%d\n", cpu->regs[R_RIP],
-                           flags, flags & EFLAGS_DF ? 'D' : '-', flags & EFLAGS_OF ? 'O' : '-',
-                           flags & EFLAGS_SF ? 'S' : '-', flags & EFLAGS_ZF ? 'Z' : '-', flags & EFLAGS_AF ? 'A' : '-',
-                           flags & EFLAGS_PF ? 'P' : '-', flags & EFLAGS_CF ? 'C' : '-', cpu->cpl,
-                           cpu->interrupt_shadow, cpu->halted);
+    g_string_append_printf(text, "RIP=%016" PRIx64 " RFL=%08x [%c%c%c%c%c%c%c] CPL=%d II=%d HLT=%d\n",
+                           cpu->regs[R_RIP], flags, flags & EFLAGS_DF ? 'D' : '-', flags & EFLAGS_OF ? 'O' : '-',
+                           flags & EFLAGS_SF ? 'S' : '-', flags & EFLAGS_ZF ? 'Z' : '-',
+                           flags & EFLAGS_AF ? 'A' : '-', flags & EFLAGS_PF ? 'P' : '-',
+                           flags & EFLAGS_CF ? 'C' : '-', cpu->cpl, cpu->interrupt_shadow, cpu->halted);
     for (int i = 0; i < S_COUNT; i++) {
         describe_segment(text, segment_names[i], &cpu->segs[i]);
     }
@@ -36,8 +36,8 @@ void x86_cpu_describe(struct x86_cpu *cpu, GString *text)
     describe_segment(text, "TR", &cpu->tr);
     g_string_append_printf(text, "GDT=     %016" PRIx64 " %08x\nIDT=     %016" PRIx64 " %08x\n", cpu->gdt.base,
                            cpu->gdt.limit, cpu->idt.base, cpu->idt.limit);
-    g_string_append_printf(text, "CR0=%08" PRIx64 " CR2=%016" PRIx64 " CR3=%016" PRIx64 " CR4=%08" PRIx64 "\n", cpu->cr0,
-                           cpu->cr2, cpu->cr3, cpu->cr4);
+    g_string_append_printf(text, "CR0=%08" PRIx64 " CR2=%016" PRIx64 " CR3=%016" PRIx64 " CR4=%08" PRIx64 "\n",
+                           cpu->cr0, cpu->cr2, cpu->cr3, cpu->cr4);
     for (int i = 0; i < 8; i++) {
         if (i != 4 && i != 5) {
             g_string_append_printf(text, "DR%d=%016" PRIx64 "%c", i, cpu->dr[i], i == 3 || i == 7 ? '\n' : ' ');

@@ -135,7 +135,8 @@ static void deliver_task_gate(struct x86_cpu *cpu, const struct event *event, co
     }
 }
 
-static void read_gate(struct x86_cpu *cpu, const struct event *event, unsigned entry_size, struct x86_descriptor *gate)
+static void read_gate(struct x86_cpu *cpu, const struct event *event, unsigned entry_size,
+                      struct x86_descriptor *gate)
 {
     uint32_t offset = event->vector * entry_size;
     uint32_t error = event->vector * 8 + 2;
@@ -256,9 +257,10 @@ static void log_event(struct x86_cpu *cpu, const struct event *event)
 {
     static unsigned count;
     log_printf(LOG_INT, "%6u: v=%02x e=%04x i=%d cpl=%d IP=%04x:%016" PRIx64 " SP=%04x:%016" PRIx64 " %s=%016" PRIx64
-               " cpu=%d\n", __atomic_fetch_add(&count, 1, __ATOMIC_RELAXED), event->vector, event->error, event->software,
-               cpu->cpl, cpu->segs[S_CS].selector, event->rip, cpu->segs[S_SS].selector, cpu->regs[R_RSP],
-               event->vector == EXCP_PF ? "CR2" : "RAX", event->vector == EXCP_PF ? cpu->cr2 : cpu->regs[R_RAX],
+               " cpu=%d\n", __atomic_fetch_add(&count, 1, __ATOMIC_RELAXED), event->vector, event->error,
+               event->software, cpu->cpl, cpu->segs[S_CS].selector, event->rip, cpu->segs[S_SS].selector,
+               cpu->regs[R_RSP], event->vector == EXCP_PF ? "CR2" : "RAX",
+               event->vector == EXCP_PF ? cpu->cr2 : cpu->regs[R_RAX],
                cpu->index);
 }
 
@@ -339,7 +341,8 @@ void x86_software_interrupt(struct x86_cpu *cpu, uint8_t vector, uint64_t next_r
 {
     struct event event = { .vector = vector, .software = true, .rip = next_rip };
 
-    if (cpu->mode & X86_MODE_VM86 && vector != EXCP_BP && vector != EXCP_OF && (cpu->eflags & EFLAGS_IOPL) >> 12 < 3) {
+    if (cpu->mode & X86_MODE_VM86 && vector != EXCP_BP && vector != EXCP_OF &&
+        (cpu->eflags & EFLAGS_IOPL) >> 12 < 3) {
         x86_raise_error(cpu, EXCP_GP, 0);
     }
     deliver(cpu, &event);
@@ -362,7 +365,8 @@ bool x86_interrupt_pending(const struct x86_cpu *cpu)
 
 static void take_init(struct x86_cpu *cpu)
 {
-    cpu_reset_interrupt(cpu, CPU_INTERRUPT_INIT); /* a SIPI right behind it still counts: Linux waits 0 µs between them */
+    /* a SIPI right behind it still counts: Linux waits 0 µs between them */
+    cpu_reset_interrupt(cpu, CPU_INTERRUPT_INIT);
     x86_cpu_reset(cpu, true);
     __atomic_store_n(&cpu->halted, cpu->index != 0, __ATOMIC_SEQ_CST);
     if (cpu->apic_ops) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Model-specific registers: a table of those that exist, sorted by number. Others read as 0 and ignore writes, traced:
- * guests probe for dozens, and stock does the same.
+ * Model-specific registers: a table of those that exist, sorted by number. Others read as 0 and ignore writes,
+ * traced: guests probe for dozens, and stock does the same.
  *
  * An entry is a field of struct x86_cpu with the bits that may be written, or a pair of functions.
  */

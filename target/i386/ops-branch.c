@@ -3,8 +3,8 @@
  * JMP Jcc CALL RET LOOP JrCXZ, INT and IRET. All end their block. Direct targets are slots 0 (fall through) and 1
  * (taken), whose displacement from the block's start is in imm; the rest is looked up (slot 2).
  *
- * In 64-bit mode operands of near branches are 64 bits wide (as Intel's processors have it: 66 is ignored). An indirect
- * branch to a non-canonical address faults itself; a direct one faults at the fetch.
+ * In 64-bit mode operands of near branches are 64 bits wide (as Intel's processors have it: 66 is ignored). An
+ * indirect branch to a non-canonical address faults itself; a direct one faults at the fetch.
  */
 #include "target/i386/stack.h"
 
@@ -256,7 +256,8 @@ static enum x86_decode_result translate_jcc(const struct x86_decode_context *ctx
 struct near_handlers {
     x86_handler *direct, *reg, *mem, *any_direct, *any_indirect, *far;
 };
-static const struct near_handlers jmp_handlers = { jmp_64, jmp_reg_64, jmp_mem_64, jmp_any, jmp_indirect_any, jmp_far };
+static const struct near_handlers jmp_handlers = { jmp_64, jmp_reg_64, jmp_mem_64, jmp_any, jmp_indirect_any,
+                                                   jmp_far };
 static const struct near_handlers call_handlers = { call_64, call_reg_64, call_mem_64, call_any, call_indirect_any,
                                                     call_far };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * CMP or TEST and the Jcc behind it as one handler: half of all blocks end so. It saves a dispatch, and the condition comes
- * from the operands at hand instead of the lazy flags, which are set all the same. 64-bit mode only.
+ * CMP or TEST and the Jcc behind it as one handler: half of all blocks end so. It saves a dispatch, and the condition
+ * comes from the operands at hand instead of the lazy flags, which are set all the same. 64-bit mode only.
  */
 #include "target/i386/ops.h"
 

@@ -61,7 +61,9 @@ ALWAYS_INLINE void alu_body(struct x86_cpu *cpu, const struct x86_insn *insn, un
     if (form_is_memory(dst) || form_is_memory(src)) {
         va = operand_linear(cpu, insn, form_is_memory(dst) ? dst : src);
     }
-    b = src == FORM_REG ? reg_get(cpu, insn->src, size) : src == FORM_IMM ? (uint64_t)insn->imm : mem_get(cpu, va, size);
+    b = src == FORM_REG   ? reg_get(cpu, insn->src, size)
+        : src == FORM_IMM ? (uint64_t)insn->imm
+                          : mem_get(cpu, va, size);
     a = dst == FORM_REG ? reg_get(cpu, insn->dst, size) : mem_get(cpu, va, size);
     unsigned carry = alu_carry(cpu, kind);
     uint64_t result = alu_result(kind, a, b, carry);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * XCHG XADD CMPXCHG CMPXCHG8B CMPXCHG16B. XCHG with memory is always locked. Locked operations are the host's atomics on
- * guest RAM; on MMIO and across a page boundary they are a load and a store while no other vCPU runs (mem_exclusive()).
+ * XCHG XADD CMPXCHG CMPXCHG8B CMPXCHG16B. XCHG with memory is always locked. Locked operations are the host's atomics
+ * on guest RAM; on MMIO and across a page boundary they are a load and a store while no other vCPU runs
+ * (mem_exclusive()).
  */
 #include "target/i386/ops.h"
 

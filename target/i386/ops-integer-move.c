@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* MOV MOVZX MOVSX MOVSXD LEA CMOVcc SETcc BSWAP CBW… CWD… MOVBE MOVNTI XLAT. Segment, control and debug registers are elsewhere. */
+/*
+ * MOV MOVZX MOVSX MOVSXD LEA CMOVcc SETcc BSWAP CBW… CWD… MOVBE MOVNTI XLAT. Segment, control and debug registers are
+ * elsewhere.
+ */
 #include "target/i386/ops.h"
 
 ALWAYS_INLINE void mov_body(struct x86_cpu *cpu, const struct x86_insn *insn, unsigned size, enum operand_form dst,

@@ -17,8 +17,8 @@ ALWAYS_INLINE void rotate_flags(struct x86_cpu *cpu, bool cf, bool of)
 }
 
 /* `count` is not 0. */
-ALWAYS_INLINE uint64_t shift_once(struct x86_cpu *cpu, enum shift_kind kind, unsigned size, uint64_t a, unsigned count,
-                                  uint64_t *operand)
+ALWAYS_INLINE uint64_t shift_once(struct x86_cpu *cpu, enum shift_kind kind, unsigned size, uint64_t a,
+                                  unsigned count, uint64_t *operand)
 {
     switch (kind) {
     case SHIFT_SHL:

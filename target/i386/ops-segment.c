@@ -2,8 +2,8 @@
 /*
  * Instructions on segment registers, selectors, control and debug registers, and the FS/GS bases.
  *
- * MOV to a segment register ends its block: the mode it was decoded under may have changed. Debug registers are stored
- * but hit nothing: hardware breakpoints are not supported.
+ * MOV to a segment register ends its block: the mode it was decoded under may have changed. Debug registers are
+ * stored but hit nothing: hardware breakpoints are not supported.
  */
 #include "target/i386/mmu.h"
 #include "target/i386/ops.h"
@@ -90,7 +90,8 @@ static bool cr0_is_valid(const struct x86_cpu *cpu, uint64_t value)
 static uint64_t cr4_allowed(const struct x86_cpu *cpu)
 {
     const struct x86_features *f = &cpu->features;
-    uint64_t allowed = CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+    uint64_t allowed =
+        CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 
     allowed |= x86_feature(f, FEAT_7_0_ECX, 2) ? CR4_UMIP : 0;
     allowed |= x86_feature(f, FEAT_7_0_EBX, 0) ? CR4_FSGSBASE : 0;
@@ -206,8 +207,9 @@ static enum x86_decode_result translate_mov(const struct x86_decode_context *ctx
             uint8_t number = kinds[i].class == ZYDIS_REGCLASS_SEGMENT ? x86_segment_number(operand->reg.value) :
                                                                         ZydisRegisterGetId(operand->reg.value);
             uint8_t general = operand_is_general(other) ? x86_register_offset(other->reg.value) : R_ZERO * 8;
-            if ((kinds[i].class == ZYDIS_REGCLASS_CONTROL && number != 0 && number != 2 && number != 3 && number != 4 &&
-                 number != 8) || (kinds[i].class == ZYDIS_REGCLASS_DEBUG && number > 7) ||
+            if ((kinds[i].class == ZYDIS_REGCLASS_CONTROL && number != 0 && number != 2 && number != 3 &&
+                 number != 4 && number != 8) ||
+                (kinds[i].class == ZYDIS_REGCLASS_DEBUG && number > 7) ||
                 (kinds[i].class == ZYDIS_REGCLASS_SEGMENT && special == 0 && number == S_CS)) {
                 return X86_DECODE_INVALID;
             }

@@ -36,7 +36,8 @@ static void advance(struct x86_cpu *cpu, const struct x86_insn *insn, unsigned r
     reg_set(cpu, reg * 8, size, reg_get(cpu, reg * 8, size) + delta);
 }
 
-static uint64_t element_address(struct x86_cpu *cpu, const struct x86_insn *insn, unsigned reg, unsigned seg, bool write)
+static uint64_t element_address(struct x86_cpu *cpu, const struct x86_insn *insn, unsigned reg, unsigned seg,
+                                bool write)
 {
     uint64_t offset = reg_get(cpu, reg * 8, address_log2(insn));
     if (!x86_segment_needs_base(cpu->mode, seg)) {
@@ -62,7 +63,9 @@ static bool is_linear(const struct x86_cpu *cpu, const struct x86_insn *insn, un
                                                        address_log2(insn) == 3);
 }
 
-/* Elements from `va` on, in the direction of the step, that lie wholly in its page; 0: the first one crosses its end. */
+/*
+ * Elements from `va` on, in the direction of the step, that lie wholly in its page; 0: the first one crosses its end.
+ */
 static uint64_t elements_in_page(uint64_t va, unsigned size, bool down)
 {
     uint64_t offset = va & 0xfff;
@@ -80,7 +83,10 @@ static void count_down(struct x86_cpu *cpu, const struct x86_insn *insn, uint64_
     }
 }
 
-/* The sanitizer looks into memmove() and memset(), and guests race on their memory as they like: by atomic accesses, then. */
+/*
+ * The sanitizer looks into memmove() and memset(), and guests race on their memory as they like: by atomic accesses,
+ * then.
+ */
 #ifdef __SANITIZE_THREAD__
 #define ELEMENTS_ONLY true
 #else
@@ -134,7 +140,8 @@ static void copy_elements(uint8_t *dst, const uint8_t *src, uint64_t n, unsigned
 }
 
 /* As many elements as one page at either end allows; 0: not plain memory, one element by the ordinary way. */
-static uint64_t move_piece(struct x86_cpu *cpu, const struct x86_insn *insn, uint64_t src, uint64_t dst, uint64_t count)
+static uint64_t move_piece(struct x86_cpu *cpu, const struct x86_insn *insn, uint64_t src, uint64_t dst,
+                           uint64_t count)
 {
     unsigned size = insn->opsize;
     bool down = cpu->eflags & EFLAGS_DF;
@@ -233,8 +240,8 @@ static void lods(struct x86_cpu *cpu, const struct x86_insn *insn)
 }
 
 /*
- * CMPS, SCAS: flags are those of the last comparison, and are set only when the instruction is over: a fault on the way
- * leaves those from before it.
+ * CMPS, SCAS: flags are those of the last comparison, and are set only when the instruction is over: a fault on the
+ * way leaves those from before it.
  */
 ALWAYS_INLINE void compare_body(struct x86_cpu *cpu, const struct x86_insn *insn, bool scan)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS: AMD APM volume 3. SYSENTER and SYSEXIT are not for long mode: every model here is AMD's. */
+/*
+ * SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS: AMD APM volume 3. SYSENTER and SYSEXIT are not for long mode: every
+ * model here is AMD's.
+ */
 #include "target/i386/mmu.h"
 #include "target/i386/ops.h"
 #include "target/i386/segment.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * System instructions: HLT, flags, control and debug registers, descriptor tables, TLB, time stamp, CPUID, MSRs, ports.
- * Segment registers and selectors are in ops-segment.c, SYSCALL and friends in ops-syscall.c.
+ * System instructions: HLT, flags, control and debug registers, descriptor tables, TLB, time stamp, CPUID, MSRs,
+ * ports. Segment registers and selectors are in ops-segment.c, SYSCALL and friends in ops-syscall.c.
  *
  * Those that change how code is fetched or decoded end their block without a link (exit slot 2).
  */

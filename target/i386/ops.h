@@ -111,7 +111,10 @@ ALWAYS_INLINE bool form_is_memory(enum operand_form form)
     return form == FORM_MEM || form == FORM_BASE;
 }
 
-/* The host address of a LOCKed operand, or NULL (MMIO, page crossing): then a load and a store do, as no other vCPU runs. */
+/*
+ * The host address of a LOCKed operand, or NULL (MMIO, page crossing): then a load and a store do, as no other vCPU
+ * runs.
+ */
 void *lock_host_slow(struct x86_cpu *cpu, uint64_t va, unsigned size);
 ALWAYS_INLINE void *lock_host(struct x86_cpu *cpu, uint64_t va, unsigned size)
 {

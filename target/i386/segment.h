@@ -17,7 +17,8 @@ struct x86_descriptor {
 /* System descriptor types. */
 enum {
     DESC_TSS16 = 1, DESC_LDT = 2, DESC_TSS16_BUSY = 3, DESC_CALL_GATE16 = 4, DESC_TASK_GATE = 5, DESC_INT_GATE16 = 6,
-    DESC_TRAP_GATE16 = 7, DESC_TSS = 9, DESC_TSS_BUSY = 11, DESC_CALL_GATE = 12, DESC_INT_GATE = 14, DESC_TRAP_GATE = 15,
+    DESC_TRAP_GATE16 = 7, DESC_TSS = 9, DESC_TSS_BUSY = 11, DESC_CALL_GATE = 12, DESC_INT_GATE = 14,
+    DESC_TRAP_GATE = 15,
 };
 
 static inline uint32_t desc_base(const struct x86_descriptor *d)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A CPU's migrated state: sections "cpu_common" (version 1) and "cpu" (version 12), field for field as QEMU 7.2 has them.
+ * A CPU's migrated state: sections "cpu_common" (version 1) and "cpu" (version 12), field for field as QEMU 7.2 has
+ * them.
  *
  * The stream's layout differs from struct x86_cpu (widths, x87 status with TOP, flags derived as hflags), so it has a
  * struct of its own that is filled before a save and checked after a load. Fields of features that do not exist here
@@ -187,8 +188,8 @@ static bool cpu_pre_save(void *opaque, GError **error)
 
 static bool in_range(GError **error, const char *field, uint64_t value, bool ok)
 {
-    return ok || error_setf(error, "cpu: field 'env.%s' is 0x%" G_GINT64_MODIFIER "x, which this CPU cannot have", field,
-                            value);
+    return ok || error_setf(error, "cpu: field 'env.%s' is 0x%" G_GINT64_MODIFIER "x, which this CPU cannot have",
+                            field, value);
 }
 
 static bool control_registers_ok(const struct wire *w, GError **error)
@@ -213,7 +214,8 @@ static bool control_registers_ok(const struct wire *w, GError **error)
 static void segment_in(struct x86_segment *to, const struct wire_segment *from)
 {
     *to = (struct x86_segment) {
-        .selector = (uint16_t)from->selector, .base = from->base, .limit = from->limit, .flags = from->flags & 0x00f0ff00
+        .selector = (uint16_t)from->selector, .base = from->base, .limit = from->limit,
+        .flags = from->flags & 0x00f0ff00
     };
 }
 
@@ -394,7 +396,8 @@ static const struct vmstate_field cpu_fields[] = {
     ONE("env.fpregs_format_vmstate", fpregs_format, uint16_t, vmstate_info_uint16),
     STRUCTS("env.fpregs", fpregs, 8, vmstate_fpreg),
     STRUCTS("env.segs", segs, S_COUNT, vmstate_segment),
-    STRUCT(ldt, vmstate_segment), STRUCT(tr, vmstate_segment), STRUCT(gdt, vmstate_segment), STRUCT(idt, vmstate_segment),
+    STRUCT(ldt, vmstate_segment), STRUCT(tr, vmstate_segment), STRUCT(gdt, vmstate_segment),
+    STRUCT(idt, vmstate_segment),
     U32(sysenter_cs), U64(sysenter_esp), U64(sysenter_eip),
     ONE("env.cr[0]", cr0, uint64_t, vmstate_info_uint64), ONE("env.cr[2]", cr2, uint64_t, vmstate_info_uint64),
     ONE("env.cr[3]", cr3, uint64_t, vmstate_info_uint64), ONE("env.cr[4]", cr4, uint64_t, vmstate_info_uint64),

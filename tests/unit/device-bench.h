@@ -30,7 +30,9 @@ void bench_store(uint64_t address, uint32_t value);
 
 /* Moves the virtual clock, running timers on the way. */
 void bench_clock_step(int64_t ns);
-/* Moves it without a timer on the way, as on a host that had no time for us; what has expired runs at the end, late. */
+/*
+ * Moves it without a timer on the way, as on a host that had no time for us; what has expired runs at the end, late.
+ */
 void bench_clock_stall(int64_t ns);
 
 GByteArray *bench_save(const struct vmstate_description *vmsd, void *opaque);

@@ -288,7 +288,8 @@ void diff_run_ours(const uint8_t *bytes, unsigned length, const struct diff_stat
 
     while (ctx.offset < length && count < X86_BLOCK_INSNS) {
         unsigned used;
-        enum x86_decode_result result = x86_decode(&ctx, bytes + ctx.offset, length - ctx.offset, &block[count++], &used);
+        enum x86_decode_result result =
+            x86_decode(&ctx, bytes + ctx.offset, length - ctx.offset, &block[count++], &used);
         if (result == X86_DECODE_MORE) {
             g_error("incomplete instruction: %u bytes at %u of %u, first byte %02x", length - ctx.offset, ctx.offset,
                     length, bytes[ctx.offset]);

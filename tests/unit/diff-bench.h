@@ -3,9 +3,9 @@
  * A bench that runs instructions on the host CPU and through x86_decode() and our handlers, from the same state, and
  * compares what comes out: registers, flags, FXSAVE image, memory, the exception raised.
  *
- * Both sides see the same addresses: data at DIFF_DATA (guard pages around it), code at DIFF_CODE. Our side's accesses
- * go to a copy, through TLB entries that lead there. The host side ends in INT3 wherever it goes next, or in a fault;
- * a signal handler takes the state. Link with -Wl,--allow-multiple-definition: the bench brings its
+ * Both sides see the same addresses: data at DIFF_DATA (guard pages around it), code at DIFF_CODE. Our side's
+ * accesses go to a copy, through TLB entries that lead there. The host side ends in INT3 wherever it goes next, or in
+ * a fault; a signal handler takes the state. Link with -Wl,--allow-multiple-definition: the bench brings its
  * own slow paths and x86_raise().
  */
 #ifndef FERRY_TESTS_UNIT_DIFF_BENCH_H
@@ -43,15 +43,18 @@ extern struct x86_cpu *diff_cpu;
 extern struct x86_features diff_features;
 
 /*
- * From now on 32-bit code (compatibility mode at the host's side) or 64-bit code again. False: the host's kernel has no
- * 32-bit segments. Registers are then compared in their low halves.
+ * From now on 32-bit code (compatibility mode at the host's side) or 64-bit code again. False: the host's kernel has
+ * no 32-bit segments. Registers are then compared in their low halves.
  */
 bool diff_set_32bit(bool on);
 
 /* Deterministic; often a corner case (0, 1, -1, sign bits, small numbers). */
 uint64_t diff_random(void);
 uint64_t diff_random_word(void); /* evenly distributed */
-/* Random registers and flags; RSP in the middle of the data, RIP at DIFF_ENTRY; FPU and SSE as after FNINIT, XMM random. */
+/*
+ * Random registers and flags; RSP in the middle of the data, RIP at DIFF_ENTRY; FPU and SSE as after FNINIT, XMM
+ * random.
+ */
 void diff_state_randomize(struct diff_state *state);
 /* An address in the data with room for `size` bytes. */
 uint64_t diff_random_address(unsigned size);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A machine for tests of the software CPU: RAM at 0, two vCPUs, port 0xf4 that ends a run with a value, an MMIO register
- * page. Guest code is assembled into the test program itself and copied in.
+ * A machine for tests of the software CPU: RAM at 0, two vCPUs, port 0xf4 that ends a run with a value, an MMIO
+ * register page. Guest code is assembled into the test program itself and copied in.
  */
 #ifndef FERRY_TESTS_TCG_BENCH_H
 #define FERRY_TESTS_TCG_BENCH_H

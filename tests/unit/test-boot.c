@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The pc's memory map, and what a boot leaves in guest memory and registers: first time, after a reset, when it cannot. */
+/*
+ * The pc's memory map, and what a boot leaves in guest memory and registers: first time, after a reset, when it
+ * cannot.
+ */
 #include <elf.h>
 #include <glib/gstdio.h>
 #include <string.h>
@@ -26,7 +29,8 @@ static void test_e820(void)
 {
     static const struct e820_entry small[] = {
         { 0, 0x9fc00, E820_RAM }, { 0x9fc00, 0x400, E820_RESERVED }, { 0xf0000, 0x10000, E820_RESERVED },
-        { 0x100000, 0x7ee0000, E820_RAM }, { 0x7fe0000, 0x20000, E820_RESERVED }, { 0xfffc0000, 0x40000, E820_RESERVED },
+        { 0x100000, 0x7ee0000, E820_RAM }, { 0x7fe0000, 0x20000, E820_RESERVED },
+        { 0xfffc0000, 0x40000, E820_RESERVED },
         { 0xfd00000000, 0x300000000, E820_RESERVED },
     };
     struct e820_map map;
@@ -68,7 +72,8 @@ static char *write_file(const char *name, const void *data, size_t size)
 static char *write_kernel(bool pvh)
 {
     uint8_t file[1024] = { 0 };
-    Elf64_Ehdr h = { .e_type = ET_EXEC, .e_machine = EM_X86_64, .e_version = 1, .e_entry = TEXT + 8, .e_phoff = sizeof(h),
+    Elf64_Ehdr h = { .e_type = ET_EXEC, .e_machine = EM_X86_64, .e_version = 1, .e_entry = TEXT + 8,
+                     .e_phoff = sizeof(h),
                      .e_ehsize = sizeof(h), .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = pvh ? 2 : 1 };
     Elf64_Phdr p[2] = {
         { .p_type = PT_LOAD, .p_offset = 512, .p_paddr = TEXT, .p_filesz = 64, .p_memsz = 64 + 4096 },

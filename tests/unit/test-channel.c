@@ -188,7 +188,8 @@ static void test_bad_uris(void)
     g_autofree char *longer = g_strnfill(120, 'x');
     g_autofree char *long_path = g_strconcat("unix:/", longer, NULL);
 
-    check_uri_refused("rdma:host:1", "unknown migration protocol in 'rdma:host:1'; known are unix:PATH, tcp:HOST:PORT");
+    check_uri_refused("rdma:host:1",
+                      "unknown migration protocol in 'rdma:host:1'; known are unix:PATH, tcp:HOST:PORT");
     check_uri_refused("", "unknown migration protocol");
     check_uri_refused("unix:", "lacks an address: it should be unix:PATH");
     check_uri_refused(long_path, "at most 107 fit");

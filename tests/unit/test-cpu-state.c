@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* -cpu, CPUID against figures taken from QEMU 7.2, and the CPU's sections: golden bytes, round trip, damaged input. */
+/*
+ * -cpu, CPUID against figures taken from QEMU 7.2, and the CPU's sections: golden bytes, round trip, damaged input.
+ */
 #include "migration/stream.h"
 #include "target/i386/vmstate.h"
 #include "tcg-bench.h"
@@ -20,7 +22,8 @@ static void expect_parse_error(const char *text, const char *part)
 static void test_models(void)
 {
     struct x86_features features;
-    const struct x86_cpu_model *model = x86_cpu_model_parse("qemu64,+popcnt,-nx,ssse3=on,lahf_lm=off", &features, NULL);
+    const struct x86_cpu_model *model =
+        x86_cpu_model_parse("qemu64,+popcnt,-nx,ssse3=on,lahf_lm=off", &features, NULL);
 
     g_assert_nonnull(model);
     g_assert_cmpstr(x86_cpu_model_name(model), ==, "qemu64");
@@ -133,7 +136,8 @@ static bool load(const struct vmstate_description *vmsd, struct x86_cpu *cpu, GB
 
 static uint32_t be32(const GByteArray *bytes, size_t at)
 {
-    return (uint32_t)bytes->data[at] << 24 | bytes->data[at + 1] << 16 | bytes->data[at + 2] << 8 | bytes->data[at + 3];
+    return (uint32_t)bytes->data[at] << 24 | bytes->data[at + 1] << 16 | bytes->data[at + 2] << 8 |
+           bytes->data[at + 3];
 }
 
 static void put_be32(GByteArray *bytes, size_t at, uint32_t value)

@@ -61,7 +61,8 @@ static void test_memory_operand(void)
     struct x86_insn insn;
     unsigned length;
 
-    g_assert_cmpint(decode(X86_MODE_64, 7, "488b44d9f0", &insn, &length), ==, X86_DECODE_OK); /* mov rax, [rcx+rbx*8-16] */
+    /* mov rax, [rcx+rbx*8-16] */
+    g_assert_cmpint(decode(X86_MODE_64, 7, "488b44d9f0", &insn, &length), ==, X86_DECODE_OK);
     g_assert_cmpuint(length, ==, 5);
     g_assert_cmpuint(insn.offset, ==, 7);
     g_assert_cmpuint(insn.next, ==, 12);
@@ -115,7 +116,8 @@ static void test_branches(void)
 static void test_lengths(void)
 {
     static const char *const whole[] = {
-        "48b81122334455667788", "f0480fc70c25aabbccdd", "c7842411223344aabbccdd", "66f30f6f00", "c4e2f0f2c1", "9b", "0f05",
+        "48b81122334455667788", "f0480fc70c25aabbccdd", "c7842411223344aabbccdd", "66f30f6f00", "c4e2f0f2c1", "9b",
+        "0f05",
     };
     struct x86_insn insn;
     unsigned length;
@@ -129,7 +131,8 @@ static void test_lengths(void)
         decode(X86_MODE_64, 0, whole[i], &insn, &length);
         g_assert_cmpuint(length, ==, count);
     }
-    g_assert_cmpint(decode(X86_MODE_64, 0, "66666666666666666666666666666690", &insn, &length), ==, X86_DECODE_TOO_LONG);
+    g_assert_cmpint(decode(X86_MODE_64, 0, "66666666666666666666666666666690", &insn, &length), ==,
+                    X86_DECODE_TOO_LONG);
     g_assert_cmpint(decode(X86_MODE_64, 0, "666666666666666666666666666690", &insn, &length), ==, X86_DECODE_OK);
     g_assert_nonnull(insn.handler);
 }
@@ -144,7 +147,8 @@ static void test_invalid(void)
         g_assert_cmpint(decode(X86_MODE_64, 0, bad[i], &insn, &length), ==, X86_DECODE_INVALID);
         g_assert_nonnull(insn.handler);
     }
-    g_assert_cmpint(decode(X86_MODE_16, 0, "c4e2f0f2c1", &insn, &length), ==, X86_DECODE_INVALID); /* VEX, real mode */
+    /* VEX, real mode */
+    g_assert_cmpint(decode(X86_MODE_16, 0, "c4e2f0f2c1", &insn, &length), ==, X86_DECODE_INVALID);
 }
 
 /* Features that are off: #UD, or the older meaning of the encoding. */
@@ -210,7 +214,8 @@ static void enter_real_mode(void)
 {
     diff_cpu->mode = X86_MODE_16;
     for (unsigned i = 0; i < S_COUNT; i++) {
-        diff_cpu->segs[i] = (struct x86_segment) { .base = DIFF_DATA, .limit = 0xffff, .flags = SEG_P | SEG_S | SEG_RW };
+        diff_cpu->segs[i] = (struct x86_segment) { .base = DIFF_DATA, .limit = 0xffff,
+                                                   .flags = SEG_P | SEG_S | SEG_RW };
     }
 }
 
@@ -318,9 +323,9 @@ static void test_segments(void)
 static void test_commitment(void)
 {
     static const char *const cases[] = {
-        "0103", "0303", "4803430c", "830301", "f0480103", "1103", "ff03", "f0ff03", "8703", "0fc103", "0fb103", "d123",
-        "0fa40305", "f733", "f72b", "0fab03", "ff33", "8f03", "0fb603", "0f4703", "0f9203", "0fbc03", "480fc70b",
-        "0fc70b", "d7", "ff13", "ff23", "0fc303",
+        "0103", "0303", "4803430c", "830301", "f0480103", "1103", "ff03", "f0ff03", "8703", "0fc103", "0fb103",
+        "d123", "0fa40305", "f733", "f72b", "0fab03", "ff33", "8f03", "0fb603", "0f4703", "0f9203", "0fbc03",
+        "480fc70b", "0fc70b", "d7", "ff13", "ff23", "0fc303",
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
         struct diff_state in, out;
@@ -436,7 +441,9 @@ static unsigned execute_random(unsigned count)
     return ran;
 }
 
-/* A hostile user program: whatever it executes ends in a next instruction or an exception, and the state stays sane. */
+/*
+ * A hostile user program: whatever it executes ends in a next instruction or an exception, and the state stays sane.
+ */
 static void test_random_execution(void)
 {
     g_assert_cmpuint(execute_random(100000), >, 10000);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Integer instructions against the host CPU: for each row random operand forms, registers, addresses, values and flags.
- * Zydis encodes; diff-bench runs and compares.
+ * Integer instructions against the host CPU: for each row random operand forms, registers, addresses, values and
+ * flags. Zydis encodes; diff-bench runs and compares.
  */
 #include <string.h>
 
@@ -9,12 +9,15 @@
 
 #include "diff-bench.h"
 
-enum undefined { DEFINED, U_LOGIC, U_SHIFT, U_ROTATE, U_DOUBLE_SHIFT, U_MUL, U_ALL, U_SCAN, U_BIT, U_COUNT, U_BEXTR, U_ANDN, U_AAA, U_AAM, U_DAA };
+enum undefined {
+    DEFINED, U_LOGIC, U_SHIFT, U_ROTATE, U_DOUBLE_SHIFT, U_MUL, U_ALL, U_SCAN, U_BIT, U_COUNT, U_BEXTR, U_ANDN, U_AAA,
+    U_AAM, U_DAA,
+};
 
 struct spec {
     ZydisMnemonic mnemonic;
-    /* Operands of each form: r m: register, memory; i: immediate; b: immediate byte; 1: the number one; c: CL. A digit
-     * after it fixes log2 of its size, which is the row's otherwise. */
+    /* Operands of each form: r m: register, memory; i: immediate; b: immediate byte; 1: the number one; c: CL. A
+     * digit after it fixes log2 of its size, which is the row's otherwise. */
     const char *forms;
     uint8_t sizes; /* bit n: 1 << n bytes */
     bool lock;
@@ -39,7 +42,8 @@ static unsigned pick(unsigned count)
 
 static ZydisRegister random_register(unsigned size)
 {
-    static const ZydisRegister first[4] = { ZYDIS_REGISTER_AL, ZYDIS_REGISTER_AX, ZYDIS_REGISTER_EAX, ZYDIS_REGISTER_RAX };
+    static const ZydisRegister first[4] = { ZYDIS_REGISTER_AL, ZYDIS_REGISTER_AX, ZYDIS_REGISTER_EAX,
+                                            ZYDIS_REGISTER_RAX };
     return first[size] + pick(code32 ? 8 : size == 0 ? 20 : 16);
 }
 
@@ -139,8 +143,11 @@ static bool aim(struct encoded *code, struct diff_state *state)
     }
     target -= mem->displacement;
     state->regs[base] = !narrow ? target : code32 ? (uint32_t)target : (uint32_t)target | diff_random() << 32;
-    /* PUSH [rsp + …]: the stack must be in the data too, since elsewhere the host may have memory that we have not. */
-    return base != R_RSP || (state->regs[R_RSP] >= DIFF_DATA + 64 && state->regs[R_RSP] < DIFF_DATA + DIFF_DATA_SIZE - 64);
+    /*
+     * PUSH [rsp + …]: the stack must be in the data too, since elsewhere the host may have memory that we have not.
+     */
+    return base != R_RSP ||
+           (state->regs[R_RSP] >= DIFF_DATA + 64 && state->regs[R_RSP] < DIFF_DATA + DIFF_DATA_SIZE - 64);
 }
 
 static unsigned shift_count(const struct encoded *code, const struct diff_state *state, unsigned operand)
@@ -330,8 +337,8 @@ static void prepare_frame(struct diff_state *state, unsigned size)
 }
 
 /*
- * A branch target that the host may go to: INT3s in the code page, nothing mapped, or not canonical. Anything else might
- * be this program.
+ * A branch target that the host may go to: INT3s in the code page, nothing mapped, or not canonical. Anything else
+ * might be this program.
  */
 static uint64_t random_target(void)
 {
@@ -483,9 +490,9 @@ static const struct spec specs32[] = {
 static void test_32bit(void)
 {
     static const char *const cases[] = {
-        "7010", "7510", "0f8540000000", "eb20", "e920010000", "e8fc010000", "e2f0", "e1f0", "e3f0", "67e310", "6641", "41",
-        "49", "6649", "c8100000", "c8200001", "66c8100000", "50515253", "54", "5c", "ff3424", "8f0424", "a1cc100120",
-        "a3cc100120", "c4e2f0f2c1", "d6", "63c8", "6a80", "82c105",
+        "7010", "7510", "0f8540000000", "eb20", "e920010000", "e8fc010000", "e2f0", "e1f0", "e3f0", "67e310", "6641",
+        "41", "49", "6649", "c8100000", "c8200001", "66c8100000", "50515253", "54", "5c", "ff3424", "8f0424",
+        "a1cc100120", "a3cc100120", "c4e2f0f2c1", "d6", "63c8", "6a80", "82c105",
     };
     if (!diff_set_32bit(true)) {
         g_test_skip("the host's kernel has no 32-bit segments");
@@ -564,8 +571,8 @@ static void test_fused(void)
         "38c8", "6639c8", "39c8", "4839c8", "3c05", "6683f8fe", "3d00000080", "4883f8ff", "84c8", "6685c8", "85c8",
         "4885c0", "a880", "66a90080", "a900000080", "48a9ff000000",
         /* [rsp + 8] */
-        "384c2408", "663b442408", "39442408", "483b442408", "807c240880", "66837c240801", "837c2408ff", "48837c240800",
-        "f644240801", "66f74424080080", "f744240800000080", "48f744240801000000",
+        "384c2408", "663b442408", "39442408", "483b442408", "807c240880", "66837c240801", "837c2408ff",
+        "48837c240800", "f644240801", "66f74424080080", "f744240800000080", "48f744240801000000",
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(firsts); i++) {
         for (unsigned cc = 0; cc < 16; cc++) {
@@ -580,13 +587,14 @@ static void test_fused(void)
 static void test_fixed(void)
 {
     static const char *const cases[] = {
-        "7010", "7110", "7210", "7310", "7410", "7510", "7610", "7710", "7810", "7910", "7a10", "7b10", "7c10", "7d10",
-        "7e10", "7f10", "0f80f0ffff7f", "0f8540000000", "eb20", "e920010000", "e8fc010000", "e2f0", "e1f0", "e0f0",
-        "e3f0", "67e310", "67e2f0", "68d50e00009d", "6a009d", "666a01669d", "c8100000", "c8200001", "66c8100000", "50515253",
-        "5958", "54", "5c", "ff3424", "8f0424", "8f442408", "0fc8", "660fc8", "488d0500000000", "0f18060f0d08",
-        "0f1f440000", "f390", "6690", "0faee8", "0faef0", "0faef8", "f00fa3c1", "f089c8", "0f0b", "65488b042500000000",
-        "654889042508000000", "06", "27", "6c", "f36d", "f4", "fa", "fb", "0f30", "0f32", "ec", "ee", "e440", "ef", "0f22c0", "0f06", "0f08", "6e", "6a000fa9",
-        "48a11000012000000000", "48a31000012000000000", "0fb90b", "0fff00", "f00f1f00", "2e4889c8",
+        "7010", "7110", "7210", "7310", "7410", "7510", "7610", "7710", "7810", "7910", "7a10", "7b10", "7c10",
+        "7d10", "7e10", "7f10", "0f80f0ffff7f", "0f8540000000", "eb20", "e920010000", "e8fc010000", "e2f0", "e1f0",
+        "e0f0", "e3f0", "67e310", "67e2f0", "68d50e00009d", "6a009d", "666a01669d", "c8100000", "c8200001",
+        "66c8100000", "50515253", "5958", "54", "5c", "ff3424", "8f0424", "8f442408", "0fc8", "660fc8",
+        "488d0500000000", "0f18060f0d08", "0f1f440000", "f390", "6690", "0faee8", "0faef0", "0faef8", "f00fa3c1",
+        "f089c8", "0f0b", "65488b042500000000", "654889042508000000", "06", "27", "6c", "f36d", "f4", "fa", "fb",
+        "0f30", "0f32", "ec", "ee", "e440", "ef", "0f22c0", "0f06", "0f08", "6e", "6a000fa9", "48a11000012000000000",
+        "48a31000012000000000", "0fb90b", "0fff00", "f00f1f00", "2e4889c8",
     };
     struct diff_ignore ignore = { 0 };
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -630,9 +638,9 @@ static void test_strings(void)
 {
     static const char *const cases[] = {
         "a4", "66a5", "a5", "48a5", "f3a4", "f366a5", "f3a5", "f348a5", "f2a4", "aa", "66ab", "ab", "48ab", "f3aa",
-        "f366ab", "f3ab", "f348ab", "ac", "66ad", "ad", "48ad", "f3ac", "f366ad", "f348ad", "a6", "66a7", "a7", "48a7",
-        "f3a6", "f2a6", "f366a7", "f2a7", "f348a7", "ae", "66af", "af", "48af", "f3ae", "f2ae", "f366af", "f2af",
-        "f348af", "67a4", "67f3a4", "67f348ab", "65a4", "65ac",
+        "f366ab", "f3ab", "f348ab", "ac", "66ad", "ad", "48ad", "f3ac", "f366ad", "f348ad", "a6", "66a7", "a7",
+        "48a7", "f3a6", "f2a6", "f366a7", "f2a7", "f348a7", "ae", "66af", "af", "48af", "f3ae", "f2ae", "f366af",
+        "f2af", "f348af", "67a4", "67f3a4", "67f348ab", "65a4", "65ac",
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
         check_string(cases[i], 150);

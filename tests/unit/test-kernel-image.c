@@ -19,16 +19,19 @@
 /* A vmlinux of one segment (300 bytes at 16 MiB, as much again in zeros), with a PVH note if asked for. */
 static GByteArray *make_elf(bool is_64, bool pvh)
 {
-    unsigned ehdr = is_64 ? sizeof(Elf64_Ehdr) : sizeof(Elf32_Ehdr), phdr = is_64 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
+    unsigned ehdr = is_64 ? sizeof(Elf64_Ehdr) : sizeof(Elf32_Ehdr),
+             phdr = is_64 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
     unsigned text = 0x200, note = 0x400;
     GByteArray *elf = g_byte_array_new();
 
     g_byte_array_set_size(elf, 0x800);
     memset(elf->data, 0, elf->len);
     if (is_64) {
-        Elf64_Ehdr h = { .e_type = ET_EXEC, .e_machine = EM_X86_64, .e_version = 1, .e_entry = TEXT_ADDRESS, .e_phoff = ehdr,
+        Elf64_Ehdr h = { .e_type = ET_EXEC, .e_machine = EM_X86_64, .e_version = 1, .e_entry = TEXT_ADDRESS,
+                         .e_phoff = ehdr,
                          .e_ehsize = ehdr, .e_phentsize = phdr, .e_phnum = 2 };
-        Elf64_Phdr load = { .p_type = PT_LOAD, .p_offset = text, .p_vaddr = 0xffffffff81000000, .p_paddr = TEXT_ADDRESS,
+        Elf64_Phdr load = { .p_type = PT_LOAD, .p_offset = text, .p_vaddr = 0xffffffff81000000,
+                            .p_paddr = TEXT_ADDRESS,
                             .p_filesz = TEXT_SIZE, .p_memsz = 2 * TEXT_SIZE };
         Elf64_Phdr notes = { .p_type = pvh ? PT_NOTE : PT_NULL, .p_offset = note, .p_filesz = 24 + 16, .p_align = 4 };
         memcpy(h.e_ident, ELFMAG "\2\1\1", 7);
@@ -36,7 +39,8 @@ static GByteArray *make_elf(bool is_64, bool pvh)
         memcpy(elf->data + ehdr, &load, phdr);
         memcpy(elf->data + ehdr + phdr, &notes, phdr);
     } else {
-        Elf32_Ehdr h = { .e_type = ET_EXEC, .e_machine = EM_386, .e_version = 1, .e_entry = TEXT_ADDRESS, .e_phoff = ehdr,
+        Elf32_Ehdr h = { .e_type = ET_EXEC, .e_machine = EM_386, .e_version = 1, .e_entry = TEXT_ADDRESS,
+                         .e_phoff = ehdr,
                          .e_ehsize = ehdr, .e_phentsize = phdr, .e_phnum = 2 };
         Elf32_Phdr load = { .p_type = PT_LOAD, .p_offset = text, .p_paddr = TEXT_ADDRESS, .p_filesz = TEXT_SIZE,
                             .p_memsz = 2 * TEXT_SIZE };
@@ -85,8 +89,9 @@ static GByteArray *compress_payload(enum format format, const GByteArray *elf)
         length = z.total_out;
         deflateEnd(&z);
     } else if (format == XZ) {
-        g_assert_cmpint(lzma_easy_buffer_encode(6, LZMA_CHECK_CRC32, NULL, elf->data, elf->len, buffer, &length, sizeof(buffer)),
-                        ==, LZMA_OK);
+        g_assert_cmpint(
+            lzma_easy_buffer_encode(6, LZMA_CHECK_CRC32, NULL, elf->data, elf->len, buffer, &length, sizeof(buffer)),
+            ==, LZMA_OK);
     } else if (format == ZSTD) {
         length = ZSTD_compress(buffer, sizeof(buffer), elf->data, elf->len, 3);
         g_assert_false(ZSTD_isError(length));
@@ -205,7 +210,9 @@ static void test_garbled(void)
 {
     static const uint8_t values[] = { 0x00, 0x01, 0x7f, 0x80, 0xff };
     for (int variant = 0; variant < 3; variant++) {
-        g_autoptr(GByteArray) image = variant == 0 ? make_elf(true, true) : variant == 1 ? make_elf(false, true) : make_kernel(LZ4);
+        g_autoptr(GByteArray) image = variant == 0   ? make_elf(true, true)
+                                      : variant == 1 ? make_elf(false, true)
+                                                     : make_kernel(LZ4);
         for (size_t at = 0; at < MIN(image->len, 0x700); at++) {
             uint8_t before = image->data[at];
             for (unsigned v = 0; v < sizeof(values); v++) {

@@ -36,7 +36,8 @@ static void test_kinds(void)
     g_assert_cmpint(ram->fd, <, 0);
     ram_block_free(ram);
 
-    struct ram_block *json = make("{\"qom-type\":\"memory-backend-ram\",\"id\":\"pc.ram\",\"size\":1048576}", "pc.ram");
+    struct ram_block *json =
+        make("{\"qom-type\":\"memory-backend-ram\",\"id\":\"pc.ram\",\"size\":1048576}", "pc.ram");
     ram_block_free(json);
 
     struct ram_block *shared = make("memory-backend-ram,id=b,size=1M,share=on,dump=off", "b");

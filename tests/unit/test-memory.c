@@ -59,7 +59,8 @@ static char *view_text(struct address_space *as)
     for (unsigned i = 0; i < as->view->count; i++) {
         const struct flat_range *range = &as->view->ranges[i];
         g_string_append_printf(text, "%" G_GINT64_MODIFIER "x-%" G_GINT64_MODIFIER "x %s+%" G_GINT64_MODIFIER "x%s\n",
-                               range->start, range->end, range->mr->name, range->offset, range->readonly ? " ro" : "");
+                               range->start, range->end, range->mr->name, range->offset,
+                               range->readonly ? " ro" : "");
     }
     return g_string_free(text, FALSE);
 }
@@ -70,11 +71,15 @@ static void assert_view(struct address_space *as, const char *expected)
     g_assert_cmpstr(text, ==, expected);
 }
 
-/* The shape of a pc with 128 MiB, as QEMU 7.2 renders it (`info mtree -f`): PAM windows, PCI below RAM, the APIC on top. */
+/*
+ * The shape of a pc with 128 MiB, as QEMU 7.2 renders it (`info mtree -f`): PAM windows, PCI below RAM, the APIC on
+ * top.
+ */
 static void test_pc_view(void)
 {
     static const struct memory_region_ops ops = { .read = probe_read, .write = probe_write };
-    struct ram_block *ram = ram_block_new("pc.ram", 128 << 20, NULL), *bios = ram_block_new("pc.bios", 256 << 10, NULL);
+    struct ram_block *ram = ram_block_new("pc.ram", 128 << 20, NULL),
+                     *bios = ram_block_new("pc.bios", 256 << 10, NULL);
     struct memory_region ram_mr, below_4g, pci, bios_mr, isa_bios, pam[3], smram, ioapic, apic, bar;
     memory_region_init_ram(&ram_mr, ram, "pc.ram", 128 << 20);
     memory_region_init_alias(&below_4g, "ram-below-4g", &ram_mr, 0, 128 << 20);
@@ -126,7 +131,8 @@ static void test_pc_view(void)
 
     g_autofree char *text = memory_describe();
     g_assert_nonnull(strstr(text, "alias isa-bios @pc.bios 0000000000020000-000000000003ffff"));
-    struct memory_region *all[] = { &below_4g, &pci, &smram, &pam[0], &pam[1], &pam[2], &ioapic, &apic, &bios_mr, &isa_bios,
+    struct memory_region *all[] = { &below_4g, &pci, &smram, &pam[0], &pam[1], &pam[2], &ioapic, &apic, &bios_mr,
+                                    &isa_bios,
                                     &bar };
     for (size_t i = 0; i < G_N_ELEMENTS(all); i++) {
         memory_region_cleanup(all[i]);
@@ -178,7 +184,8 @@ static void random_node(struct memory_region *nodes, int i, const struct memory_
         break;
     default: /* an alias of an earlier node only, so that there are no loops */
         if (i) {
-            memory_region_init_alias(&nodes[i], "alias", &nodes[g_random_int_range(0, i)], g_random_int_range(0, 40), size);
+            memory_region_init_alias(&nodes[i], "alias", &nodes[g_random_int_range(0, i)], g_random_int_range(0, 40),
+                                     size);
         } else {
             memory_region_init_io(&nodes[i], ops, NULL, "io", size);
         }
@@ -309,7 +316,9 @@ static void test_access_sizes(void)
     probe_cleanup(&c);
 }
 
-/* As 0xcf8 with the reset register over its second byte: a double word is the lower device's, a byte is the upper's. */
+/*
+ * As 0xcf8 with the reset register over its second byte: a double word is the lower device's, a byte is the upper's.
+ */
 static void test_overlay(void)
 {
     static const struct memory_region_ops ops = { .read = probe_read, .write = probe_write };
@@ -346,7 +355,8 @@ static gpointer read_unlocked(gpointer opaque)
 static void test_big_lock(void)
 {
     static const struct memory_region_ops locked = { .read = probe_read, .write = probe_write };
-    static const struct memory_region_ops free_running = { .read = probe_read, .write = probe_write, .lockless = true };
+    static const struct memory_region_ops free_running = { .read = probe_read, .write = probe_write,
+                                                           .lockless = true };
     struct probe probe;
     for (int lockless = 0; lockless < 2; lockless++) {
         probe_init(&probe, lockless ? &free_running : &locked);

@@ -290,7 +290,8 @@ static void test_tlb_flushes(void)
 
 /* INVLPG of one address takes the whole large page with it: data and code of other pieces. */
 GUEST_CODE(invlpg_large, "64",
-           "mov 0x601000, %ebp\n mov $0x602000, %edi\n call *%rdi\n mov %ebx, %esi\n movq $0xa00087, 0x12018\n invlpg 0x600123\n"
+           "mov 0x601000, %ebp\n mov $0x602000, %edi\n call *%rdi\n mov %ebx, %esi\n movq $0xa00087, 0x12018\n "
+           "invlpg 0x600123\n"
            "mov 0x601000, %eax\n mov $0x602000, %edi\n call *%rdi\n" STOP);
 GUEST_CODE(return_one, "64", "mov $1, %ebx\n ret");
 GUEST_CODE(return_two, "64", "mov $2, %ebx\n ret");

@@ -327,7 +327,8 @@ static GByteArray *save(const struct vmstate_description *vmsd, void *opaque)
     return data;
 }
 
-static bool load(const struct vmstate_description *vmsd, void *opaque, const uint8_t *data, size_t length, GError **error)
+static bool load(const struct vmstate_description *vmsd, void *opaque, const uint8_t *data, size_t length,
+                 GError **error)
 {
     struct stream *s = stream_new_memory_input(data, length);
     bool ok = vmstate_load_body(s, vmsd, opaque, vmsd->version, error);

@@ -194,8 +194,8 @@ static void test_ram_behind_address_changes(void)
 }
 
 /*
- * A block maps its own page elsewhere, the TLB forgets the page by itself, and the next block comes from there. Mapped as
- * before, the first block must lead to where it led at first.
+ * A block maps its own page elsewhere, the TLB forgets the page by itself, and the next block comes from there.
+ * Mapped as before, the first block must lead to where it led at first.
  */
 GUEST_CODE(remap_self, "64", "mov %rbx, (%rdi)\n mov (%rsi), %rax\n jmp 2f\n 2: mov $1, %eax\n" STOP);
 

@@ -40,7 +40,8 @@ static const struct vmstate_field channel_fields[] = {
     VMSTATE_UINT8(mode, struct channel_state),
     VMSTATE_END
 };
-static const struct vmstate_description channel_vmstate = { .name = "channel", .version = 1, .fields = channel_fields };
+static const struct vmstate_description channel_vmstate = { .name = "channel", .version = 1,
+                                                            .fields = channel_fields };
 
 static bool extra_needed(const void *opaque)
 {

@@ -4,10 +4,11 @@
  *
  * An entry's tag is the page's linear address; flag bits in its low 12 bits make the comparison fail, so that MMIO,
  * logging, code pages, ROM and watchpoints all take the miss path. Accesses that cross a page miss as well: the entry
- * is the first byte's, and what is compared is the last byte's page, which no tag in that place can have. Guest RAM is
- * accessed with relaxed atomics only (other vCPUs and the migration thread look at it).
+ * is the first byte's, and what is compared is the last byte's page, which no tag in that place can have. Guest RAM
+ * is accessed with relaxed atomics only (other vCPUs and the migration thread look at it).
  *
- * All of these may x86_raise(). `va` is linear. _mmu variants take the TLB index explicitly (descriptor tables: MMU_KERNEL).
+ * All of these may x86_raise(). `va` is linear. _mmu variants take the TLB index explicitly (descriptor tables:
+ * MMU_KERNEL).
  */
 #ifndef FERRY_ACCEL_TCG_MEM_H
 #define FERRY_ACCEL_TCG_MEM_H
@@ -51,8 +52,8 @@ void mem_store16_slow(struct x86_cpu *cpu, uint64_t va, const union x86_xmm *val
 void *mem_host(struct x86_cpu *cpu, uint64_t va, unsigned size, bool write, unsigned mmu);
 
 /*
- * No other vCPU runs guest code from here to the end of the block: for a locked operation where mem_host() gives NULL. What
- * was read before it may have changed.
+ * No other vCPU runs guest code from here to the end of the block: for a locked operation where mem_host() gives
+ * NULL. What was read before it may have changed.
  */
 void mem_exclusive(struct x86_cpu *cpu);
 
@@ -119,15 +120,15 @@ uint32_t x86_port_in(struct x86_cpu *cpu, uint16_t port, unsigned size);
 void x86_port_out(struct x86_cpu *cpu, uint16_t port, uint32_t value, unsigned size);
 
 /*
- * Around any other call into a device (the APIC) from an instruction: takes the big lock and gives it back. Out of the
- * guest meanwhile: host pointers from mem_host() are void afterwards, here and after every mem_* or x86_port_* call
- * that may have reached a device.
+ * Around any other call into a device (the APIC) from an instruction: takes the big lock and gives it back. Out of
+ * the guest meanwhile: host pointers from mem_host() are void afterwards, here and after every mem_* or x86_port_*
+ * call that may have reached a device.
  */
 void x86_device_begin(struct x86_cpu *cpu);
 void x86_device_end(struct x86_cpu *cpu);
 /*
- * Before the guest is told the time: runs the virtual timers that have expired by now, unless somebody else has the big
- * lock. The main loop may not have come to run while the host is busy, and a guest that waits by the clock for an
+ * Before the guest is told the time: runs the virtual timers that have expired by now, unless somebody else has the
+ * big lock. The main loop may not have come to run while the host is busy, and a guest that waits by the clock for an
  * interrupt would give up. Out of the guest meanwhile, like x86_device_begin().
  */
 void x86_timers_run(struct x86_cpu *cpu);

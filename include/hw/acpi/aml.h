@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A small writer of ACPI Machine Language (ACPI 6.4, chapter 20). Terms are appended in order; those with a length are
- * opened and closed around their contents:
+ * A small writer of ACPI Machine Language (ACPI 6.4, chapter 20). Terms are appended in order; those with a length
+ * are opened and closed around their contents:
  *
  *     aml_device(aml, "COM1");
  *         aml_name(aml, "_UID"); aml_integer(aml, 1);
  *     aml_close(aml);
  *
- * Names are of one to four characters per segment, padded with '_', segments separated by '.', with '\\' or '^' in front.
+ * Names are of one to four characters per segment, padded with '_', segments separated by '.', with '\\' or '^' in
+ * front.
  */
 #ifndef FERRY_HW_ACPI_AML_H
 #define FERRY_HW_ACPI_AML_H

@@ -125,7 +125,10 @@ bool device_set_property(struct device *dev, const char *name, const char *text,
 char *device_get_property(struct device *dev, const char *name, GError **error); /* printed; caller frees */
 /* For board code: the property must exist and the value be valid. */
 void device_set(struct device *dev, const char *name, const char *text);
-/* Plugs into `bus` (NULL: found by type), realizes, registers the vmstate and reset. On error nothing remains but the device. */
+/*
+ * Plugs into `bus` (NULL: found by type), realizes, registers the vmstate and reset. On error nothing remains but the
+ * device.
+ */
 bool device_realize(struct device *dev, struct bus *bus, GError **error);
 void device_unrealize(struct device *dev);
 void device_free(struct device *dev); /* unrealizes if need be */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Direct boot without firmware: what lies in memory when the guest's first instruction runs, and the BSP's registers then.
- * It is prepared once, from the command line, and placed again at every reset. Big lock held.
+ * Direct boot without firmware: what lies in memory when the guest's first instruction runs, and the BSP's registers
+ * then. It is prepared once, from the command line, and placed again at every reset. Big lock held.
  */
 #ifndef FERRY_HW_I386_BOOT_H
 #define FERRY_HW_I386_BOOT_H

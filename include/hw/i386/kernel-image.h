@@ -46,8 +46,8 @@ void kernel_image_free(struct kernel_image *image);
 bool kernel_elf_parse(const char *name, struct kernel_image *image, GError **error);
 
 /*
- * Decompresses a bzImage's payload (gzip, xz, zstd, lz4's legacy frames; or an ELF file as it is). Its last four bytes
- * say how long the result is. The result is page-aligned and freed with munmap(result, *size).
+ * Decompresses a bzImage's payload (gzip, xz, zstd, lz4's legacy frames; or an ELF file as it is). Its last four
+ * bytes say how long the result is. The result is page-aligned and freed with munmap(result, *size).
  */
 uint8_t *kernel_decompress(const char *name, const uint8_t *data, size_t size, size_t *result_size, GError **error);
 

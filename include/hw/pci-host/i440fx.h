@@ -6,8 +6,9 @@
 #include "hw/pci/pci.h"
 
 /*
- * Makes the bridge, its bus "pci.0" and function 00:00.0. PCI memory lies under the RAM in system_memory: where both are, RAM
- * wins. `ram`: the memory below 4 GiB, for the windows onto it. `firmware` is called at the end of each reset, when every device has been reset: what firmware would now set up.
+ * Makes the bridge, its bus "pci.0" and function 00:00.0. PCI memory lies under the RAM in system_memory: where both
+ * are, RAM wins. `ram`: the memory below 4 GiB, for the windows onto it. `firmware` is called at the end of each
+ * reset, when every device has been reset: what firmware would now set up.
  */
 struct pci_bus *i440fx_create(struct memory_region *ram, void (*firmware)(void *opaque), void *opaque,
                               GError **error);

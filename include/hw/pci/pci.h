@@ -57,10 +57,14 @@ struct pci_device {
     struct msix_state *msix;         /* NULL: none */
 };
 
-/* The generic realize/unrealize/reset of every PCI device type: device_type.realize = pci_device_realize, .ops = &its pci_device_ops. */
+/*
+ * The generic realize/unrealize/reset of every PCI device type: device_type.realize = pci_device_realize, .ops = &its
+ * pci_device_ops.
+ */
 bool pci_device_realize(struct device *dev, GError **error);
 void pci_device_unrealize(struct device *dev);
-void pci_device_reset(struct pci_device *dev); /* command, BARs, INTx, MSI-X; by the bus's reset, after the types' own */
+/* command, BARs, INTx, MSI-X; by the bus's reset, after the types' own */
+void pci_device_reset(struct pci_device *dev);
 
 struct pci_bus {
     struct bus bus;
@@ -78,12 +82,13 @@ struct pci_bus {
 };
 extern const struct bus_type pci_bus_type;
 extern const struct vmstate_description vmstate_pci_bus; /* "PCIBUS" */
-extern const struct vmstate_description vmstate_pci_device; /* "PCIDevice": VMSTATE_STRUCT it first in a device's table */
+/* "PCIDevice": VMSTATE_STRUCT it first in a device's table */
+extern const struct vmstate_description vmstate_pci_device;
 
 void pci_bus_init(struct pci_bus *bus, struct device *parent, const char *name, struct memory_region *mem,
                   struct memory_region *io);
-void pci_bus_set_irq(struct pci_bus *bus, int (*map_irq)(struct pci_device *, int), void (*set_irq)(void *, int, bool),
-                     void *opaque);
+void pci_bus_set_irq(struct pci_bus *bus, int (*map_irq)(struct pci_device *, int),
+                     void (*set_irq)(void *, int, bool), void *opaque);
 /* Configuration access by address (CF8 layout: bus 23:16, devfn 15:8, register 7:0). Absent: all ones. */
 uint32_t pci_config_read(struct pci_bus *bus, uint32_t address, unsigned size);
 void pci_config_write(struct pci_bus *bus, uint32_t address, uint32_t value, unsigned size);
@@ -117,8 +122,8 @@ static inline void pci_put_long(uint8_t *p, uint32_t v)
 void pci_update_mappings(struct pci_device *dev);
 
 /*
- * As firmware would: assigns BARs (I/O from 0xc000 up, memory below 0xfec00000 down as stock's SeaBIOS does: facts/guest-pc),
- * interrupt lines, and enables decoding. At reset when no firmware runs.
+ * As firmware would: assigns BARs (I/O from 0xc000 up, memory below 0xfec00000 down as stock's SeaBIOS does:
+ * facts/guest-pc), interrupt lines, and enables decoding. At reset when no firmware runs.
  */
 void pci_assign_resources(struct pci_bus *bus, uint64_t mem_base, uint64_t mem_end, const uint8_t pirq_irqs[4]);
 

@@ -131,7 +131,10 @@ union x86_xmm {
     double f[2];
 } __attribute__((aligned(16)));
 
-/* x87 and MMX. regs[] are physical registers (R0..R7): ST(i) is regs[(top + i) & 7]; MMX register i is regs[i]'s mantissa. */
+/*
+ * x87 and MMX. regs[] are physical registers (R0..R7): ST(i) is regs[(top + i) & 7]; MMX register i is regs[i]'s
+ * mantissa.
+ */
 struct x87_state {
     struct {
         uint64_t mantissa;
@@ -157,8 +160,10 @@ struct x86_apic_ops {
     uint64_t (*get_base)(void *apic);
     void (*set_tpr)(void *apic, uint8_t cr8);
     uint8_t (*get_tpr)(void *apic);
-    void (*init_reset)(void *apic);   /* INIT: APIC state; sets halted on an AP (it waits for SIPI), clears it on the BSP */
-    bool (*take_sipi)(void *apic, uint8_t *vector); /* SIPI: true once per INIT; then x86_cpu_start_at_sipi(cpu, *vector) */
+    /* INIT: APIC state; sets halted on an AP (it waits for SIPI), clears it on the BSP */
+    void (*init_reset)(void *apic);
+    /* SIPI: true once per INIT; then x86_cpu_start_at_sipi(cpu, *vector) */
+    bool (*take_sipi)(void *apic, uint8_t *vector);
     uint64_t (*get_tsc_deadline)(void *apic);
     void (*set_tsc_deadline)(void *apic, uint64_t value);
 };
@@ -205,7 +210,8 @@ struct x86_cpu {
     bool fault_jump_valid;
     int exception, exception_error;       /* vector (-1: none) and error code */
     bool exception_has_error;
-    int delivering;                       /* vector whose delivery is under way (-1: none): decides on double faults */
+    /* vector whose delivery is under way (-1: none): decides on double faults */
+    int delivering;
     bool delivering_external;             /* … and it came from outside: nested error codes carry EXT */
 
     /* Life of the vCPU: accel/vcpu.c. */
@@ -218,7 +224,8 @@ struct x86_cpu {
     uint32_t interrupt_request __attribute__((aligned(8))); /* CPU_INTERRUPT_*; atomic */
     uint32_t exit_request;                /* EXIT_*; atomic */
     bool stop, stopped, unplug;           /* big lock */
-    bool debug_hold, debug_step, debug_skip; /* accel/debug.c: stand still; one instruction; not at this breakpoint again */
+    /* accel/debug.c: stand still; one instruction; not at this breakpoint again */
+    bool debug_hold, debug_step, debug_skip;
     GMutex wake_lock;                     /* guards `wake` and goes with halt_cond; innermost */
     GCond *halt_cond;
     bool wake;                            /* look again: set by whoever gives the vCPU something to do */
@@ -238,7 +245,10 @@ extern struct x86_topology x86_topology;
 /* Thread, core and package number of vCPU `index`, each in as many bits as its count needs. */
 uint32_t x86_apic_id(unsigned index);
 
-/* Registers and descriptor caches as after power-up or INIT (SDM 3A, 10.1.1). The APIC and the vCPU's thread are not touched. */
+/*
+ * Registers and descriptor caches as after power-up or INIT (SDM 3A, 10.1.1). The APIC and the vCPU's thread are not
+ * touched.
+ */
 void x86_cpu_reset(struct x86_cpu *cpu, bool init);
 /* AP or BSP as board code decides; also applied by SIPI: CS = vector << 12, awake. */
 void x86_cpu_start_at_sipi(struct x86_cpu *cpu, uint8_t vector);

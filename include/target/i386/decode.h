@@ -41,16 +41,19 @@ enum x86_decode_result {
     X86_DECODE_TOO_LONG, /* over 15 bytes: #GP(0) */
 };
 
-/* Decodes one instruction; fills `insn` wholly (with a raising handler if invalid). `available`: bytes at hand, at most 15 used. */
+/*
+ * Decodes one instruction; fills `insn` wholly (with a raising handler if invalid). `available`: bytes at hand, at
+ * most 15 used.
+ */
 enum x86_decode_result x86_decode(const struct x86_decode_context *ctx, const uint8_t *bytes, unsigned available,
                                   struct x86_insn *insn, unsigned *length);
 
 /*
  * A row: how one mnemonic becomes a handler. `translate` looks at the operand forms and picks among `handlers`
  * (whose type is the group's own), fills dst/src/imm and flags beyond what x86_decode() has filled from the operands
- * (memory operand, prefixes, opsize), and returns the result. Several rows may share a mnemonic (MOVSD the string move and
- * MOVSD of SSE2; MMX and SSE forms): a row that is not meant returns X86_DECODE_INVALID and the next is tried. If none
- * accepts, the instruction is #UD.
+ * (memory operand, prefixes, opsize), and returns the result. Several rows may share a mnemonic (MOVSD the string
+ * move and MOVSD of SSE2; MMX and SSE forms): a row that is not meant returns X86_DECODE_INVALID and the next is
+ * tried. If none accepts, the instruction is #UD.
  */
 struct x86_op;
 typedef enum x86_decode_result x86_translate(const struct x86_decode_context *ctx, const struct x86_op *op,
@@ -106,8 +109,8 @@ static inline bool x86_feature_on(const struct x86_features *features, unsigned 
 }
 
 /*
- * insns[count - 2] and [count - 1] may be a pair that one handler does (CMP or TEST and Jcc): then the first one's handler
- * becomes that. Only the pair's first instruction can fault. For blocks that run as a whole.
+ * insns[count - 2] and [count - 1] may be a pair that one handler does (CMP or TEST and Jcc): then the first one's
+ * handler becomes that. Only the pair's first instruction can fault. For blocks that run as a whole.
  */
 void x86_fuse(struct x86_insn *insns, unsigned count);
 

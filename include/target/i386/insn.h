@@ -23,10 +23,13 @@ typedef void x86_handler(struct x86_cpu *cpu, const struct x86_insn *insn);
 
 struct x86_insn {
     x86_handler *handler;
-    int64_t imm;      /* immediate, sign-extended; direct branch: displacement from the block's start (target - R_RIP) */
+    /* immediate, sign-extended; direct branch: displacement from the block's start (target - R_RIP) */
+    int64_t imm;
     int32_t disp;     /* displacement of the memory operand; RIP-relative: already relative to the block's start */
-    uint8_t dst, src; /* general registers: byte offset into cpu->regs (AH..BH: + 1); XMM, MMX, x87, seg, CR, DR: number */
-    uint8_t base, index, scale, seg; /* EA = ((regs[base] + (regs[index] << scale) + disp) & mask(asize)) + segs[seg].base */
+    /* general registers: byte offset into cpu->regs (AH..BH: + 1); XMM, MMX, x87, seg, CR, DR: number */
+    uint8_t dst, src;
+    /* EA = ((regs[base] + (regs[index] << scale) + disp) & mask(asize)) + segs[seg].base */
+    uint8_t base, index, scale, seg;
     uint8_t offset, next; /* of this and of the next instruction, from the block's start */
     uint8_t opsize;   /* log2 of the operand size in bytes */
     uint8_t flags;    /* X86_INSN_* */
@@ -34,8 +37,14 @@ struct x86_insn {
 };
 _Static_assert(sizeof(struct x86_insn) == 32, "two instructions a cache line");
 
-/* What becomes of CF and OF, for instructions that cannot fault, stop or be stopped; of any other nothing is known. */
-enum x86_flag_use { X86_FLAGS_UNKNOWN, X86_FLAGS_KEPT /* and not read */, X86_FLAGS_SET /* both, and not read before */ };
+/*
+ * What becomes of CF and OF, for instructions that cannot fault, stop or be stopped; of any other nothing is known.
+ */
+enum x86_flag_use {
+    X86_FLAGS_UNKNOWN,
+    X86_FLAGS_KEPT /* and not read */,
+    X86_FLAGS_SET /* both, and not read before */
+};
 
 #define X86_INSN_LOCK 0x01
 #define X86_INSN_REP 0x02   /* F3 */
@@ -55,7 +64,10 @@ enum x86_flag_use { X86_FLAGS_UNKNOWN, X86_FLAGS_KEPT /* and not read */, X86_FL
         return X86_HANDLER(next_)((cpu), next_);    \
     } while (0)
 
-/* Ends the block: commits RIP. slot 0/1: the fall-through or the taken direct successor, which the run loop links; 2: indirect. */
+/*
+ * Ends the block: commits RIP. slot 0/1: the fall-through or the taken direct successor, which the run loop links; 2:
+ * indirect.
+ */
 static inline void x86_leave_block(struct x86_cpu *cpu, uint64_t rip, unsigned slot)
 {
     cpu->regs[R_RIP] = rip;
@@ -72,8 +84,8 @@ static inline uint64_t x86_ea(const struct x86_cpu *cpu, const struct x86_insn *
     return ea;
 }
 /*
- * 64-bit mode: base + offset. 16 and 32-bit modes: checks presence, type (X86_INSN_WRITE) and limit for an access of `size`
- * bytes through the segment, #GP(0) or #SS(0) if it fails; 32-bit wrap. target/i386/linear.c.
+ * 64-bit mode: base + offset. 16 and 32-bit modes: checks presence, type (X86_INSN_WRITE) and limit for an access of
+ * `size` bytes through the segment, #GP(0) or #SS(0) if it fails; 32-bit wrap. target/i386/linear.c.
  */
 uint64_t x86_linear_segment(struct x86_cpu *cpu, unsigned seg, uint64_t offset, unsigned size, bool write);
 /* The same for the memory operand; its size is 1 << opsize. */
