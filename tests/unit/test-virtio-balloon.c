@@ -345,6 +345,7 @@ static void test_hints_not_ready(void)
 static void test_hints_sample(void)
 {
     start(HINT_OPTIONS, F(STATS_VQ) | F(FREE_PAGE_HINT), 4);
+    start_request(1);
     provider->sample(provider);
     g_assert_cmpuint(provider->guest_free(provider), ==, UINT64_MAX); /* no buffer of the guest's to ask with */
     send_stats(0, 1111);
