@@ -10,6 +10,8 @@
 #include "util/vector-zero.h"
 
 #define LOOK_WORDS 512
+#define RUN_GAP    (256ull << 20 >> 12) /* pages; a larger step begins a new run of hints */
+#define RUN_LEAST  (64ull << 20 >> 12)  /* pages that a run must have spoken of to be one */
 
 /* ---- epochs ---- */
 
@@ -35,6 +37,7 @@ void page_map_begin_epoch(struct page_map *map, struct page_epoch *epoch)
         unsigned long *old = map->blocks[i].since;
 
         map->blocks[i].since = epoch->since[i];
+        map->blocks[i].run = (struct hint_run){ 0 };
         epoch->since[i] = old;
     }
 }
@@ -45,6 +48,42 @@ void page_epoch_free(struct page_map *map, struct page_epoch *epoch)
         bitmap_free(epoch->since[i], map->blocks[i].pages);
     }
     g_free(epoch);
+}
+
+/* ---- where the guest has been ---- */
+
+/* Lock held. */
+static void run_extend(struct block_map *bm, uint64_t first, uint64_t end)
+{
+    struct hint_run *run = &bm->run;
+    bool below = end <= run->first && run->first - end <= RUN_GAP;
+    bool above = first >= run->end && first - run->end <= RUN_GAP;
+    int direction = above - below;
+
+    if (!run->answered || !direction || direction == -run->direction) {
+        *run = (struct hint_run){ .first = first, .end = end, .answered = end - first };
+        return;
+    }
+    run->first = MIN(run->first, first);
+    run->end = MAX(run->end, end);
+    run->answered += end - first;
+    run->direction = direction;
+}
+
+/*
+ * The run, if it left out less than it spoke of: one that skips about may come back. It began where it could: what lies
+ * behind its start, up to a quarter of its length, was passed as well (Linux keeps its page structures there).
+ */
+bool page_map_passed(struct block_map *bm, uint64_t *first, uint64_t *end)
+{
+    page_map_lock(bm->map);
+    struct hint_run run = bm->run;
+    page_map_unlock(bm->map);
+    uint64_t length = run.end - run.first;
+
+    *first = run.direction > 0 ? run.first - MIN(run.first, length / 4) : run.first;
+    *end = run.direction < 0 ? MIN(run.end + length / 4, bm->pages) : run.end;
+    return run.answered >= RUN_LEAST && run.answered * 2 > length;
 }
 
 /* ---- hints ---- */
@@ -73,6 +112,7 @@ uint64_t page_map_hint(struct block_map *bm, uint64_t first, uint64_t count, con
 {
     uint64_t dropped = 0, word = first / BITS_PER_LONG;
 
+    run_extend(bm, first, first + count);
     bm->map->log->take(bm->block, first, count, bm->scratch);
     for (uint64_t w = word; w < BITMAP_WORDS(first + count); w++) {
         unsigned long mask = word_mask(w, first, first + count) & (free ? free[w - word] : ~0ul);

@@ -243,17 +243,17 @@ static void claim_word(struct block_map *bm, uint64_t w, unsigned long mask, str
     word_unskip(bm, w, bits);
 }
 
-bool page_map_claim(struct block_map *bm, uint64_t from, uint64_t limit, struct page_run *run)
+bool page_map_claim(struct block_map *bm, uint64_t from, uint64_t end, uint64_t limit, struct page_run *run)
 {
     bool found;
 
     memset(run, 0, sizeof(*run));
     page_map_lock(bm->map);
-    from = from < bm->pages ? bitmap_next_set(bm->dirty, bm->pages, from) : bm->pages;
-    found = from < bm->pages;
+    from = from < end ? bitmap_next_set(bm->dirty, end, from) : end;
+    found = from < end;
     if (found) {
         run->first = from / PAGE_MAP_RUN * PAGE_MAP_RUN;
-        run->end = MIN(MIN(run->first + PAGE_MAP_RUN, from + limit), bm->pages);
+        run->end = MIN(MIN(run->first + PAGE_MAP_RUN, from + limit), end);
         for (uint64_t w = from / BITS_PER_LONG; w < BITMAP_WORDS(run->end); w++) {
             claim_word(bm, w, word_mask(w, from, run->end), run, w - run->first / BITS_PER_LONG);
         }

@@ -33,6 +33,16 @@ struct page_log {
 };
 extern const struct page_log page_log_accel;
 
+/*
+ * Hints of one block that follow each other in one direction, without large gaps: an allocator that empties a list. What it
+ * went past without hinting it is in use, most likely, and may be sent while others are waited for.
+ */
+struct hint_run {
+    uint64_t first, end;     /* pages from the lowest hint to the highest */
+    uint64_t answered;       /* pages among them that the guest spoke of */
+    int direction;           /* -1: downwards, 1: upwards, 0: one hint yet */
+};
+
 struct block_map {
     struct page_map *map;
     struct ram_block *block;
@@ -45,6 +55,7 @@ struct block_map {
     unsigned long *scratch;  /* marks in hand; all zeros outside the lock */
     unsigned long *skipped[SKIP_REASONS];
     uint64_t doubt_first, doubt_end; /* no bit of `doubt` is set outside [first, end) */
+    struct hint_run run;     /* the one that goes on */
 };
 
 struct page_map {
@@ -87,8 +98,8 @@ struct page_run {
     unsigned long zero[PAGE_RUN_WORDS];        /* set by the caller: was read as zero, and zeros were sent */
     unsigned long skip[PAGE_RUN_WORDS];        /* set by the caller: was zero, and nothing was sent */
 };
-/* The next window of the block with dirty pages at or after `from`; at most `limit` pages on. False: none. */
-bool page_map_claim(struct block_map *bm, uint64_t from, uint64_t limit, struct page_run *run);
+/* The next window of the block with dirty pages in [from, end); at most `limit` pages on. False: none. */
+bool page_map_claim(struct block_map *bm, uint64_t from, uint64_t end, uint64_t limit, struct page_run *run);
 void page_map_claim_done(struct block_map *bm, const struct page_run *run);
 
 /* Pages to be sent, those in doubt included. */
@@ -118,6 +129,8 @@ void page_epoch_free(struct page_map *map, struct page_epoch *epoch);
  * guest relies on what is in its free pages. Returns pages dropped; the doubtful are noted.
  */
 uint64_t page_map_hint(struct block_map *bm, uint64_t first, uint64_t count, const unsigned long *free, bool poison);
+/* Where a guest that is still hinting has been already: pages in [first, end) that are dirty are unlikely to be hinted. */
+bool page_map_passed(struct block_map *bm, uint64_t *first, uint64_t *end);
 /* Looks at doubtful pages, one batch. False: there are none. No lock held. */
 bool page_map_look(struct page_map *map);
 /* Rule 3: nobody looks any more, and what was not looked at is dirty again. The id is closed already. No lock held. */

@@ -139,11 +139,13 @@ bool ram_save_window(struct ram_save *rs)
 
     for (; rs->block < rs->map->block_count; rs->block++, rs->page = 0) {
         struct block_map *bm = &rs->map->blocks[rs->block];
+        uint64_t end = bm->pages;
 
-        if (rs->hold_guest_ram && ram_block_is_guest_ram(bm->block)) {
+        /* A head start: only what the guest has passed, which grows at either end. */
+        if (rs->hold_guest_ram && ram_block_is_guest_ram(bm->block) && !page_map_passed(bm, &rs->page, &end)) {
             continue;
         }
-        if (page_map_claim(bm, rs->page, rs->window, &run)) {
+        if (page_map_claim(bm, rs->page, end, rs->window, &run)) {
             rs->page = run.end;
             send_run(rs, bm, &run);
             return true;

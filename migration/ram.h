@@ -22,7 +22,7 @@ struct ram_save {
     unsigned block;                /* the cursor of the pass */
     uint64_t page;
     uint64_t window;               /* pages to claim at once, at least 1 */
-    bool hold_guest_ram;           /* head start: pass over the large blocks */
+    bool hold_guest_ram;           /* head start: of the large blocks, only what hints have gone past */
     /* Counters; read by other threads, so written with atomics. */
     uint64_t normal, duplicate, zero_skipped;
 };

@@ -159,7 +159,7 @@ static bool send_window(uint64_t *cursor)
 {
     struct page_run run;
 
-    if (!page_map_claim(w.map->blocks, *cursor, g_rand_int_range(w.rand, 1, PAGE_MAP_RUN + 1), &run)) {
+    if (!page_map_claim(w.map->blocks, *cursor, PAGES, g_rand_int_range(w.rand, 1, PAGE_MAP_RUN + 1), &run)) {
         *cursor = 0;
         return false;
     }
@@ -431,10 +431,71 @@ static void test_absent(void)
     }
     *page_at(100) = 0; /* discarded after it was sent */
     page_map_absent(w.map->blocks, 100, 1, SKIP_REPORTED);
-    g_assert_true(page_map_claim(w.map->blocks, 0, PAGES, &run));
+    g_assert_true(page_map_claim(w.map->blocks, 0, PAGES, PAGES, &run));
     g_assert_true(bitmap_test(run.pages, 100 - run.first));
     g_assert_true(bitmap_test(run.hole, 100 - run.first));
     quiet_end();
+}
+
+static void no_marks(struct ram_block *b, uint64_t first, uint64_t count, unsigned long *into)
+{
+}
+
+static void no_arm(void)
+{
+}
+
+/* `count` hints of 4 MiB, each `step` megabytes after the one before. */
+static void hint_walk(struct block_map *bm, int64_t at_mib, int step, unsigned count)
+{
+    page_map_lock(bm->map);
+    for (unsigned i = 0; i < count; i++, at_mib += step) {
+        page_map_hint(bm, at_mib << 8, 4 << 8, NULL, false);
+    }
+    page_map_unlock(bm->map);
+}
+
+static void check_passed(struct block_map *bm, uint64_t first_mib, uint64_t end_mib)
+{
+    uint64_t first, end;
+
+    g_assert_true(page_map_passed(bm, &first, &end));
+    g_assert_cmpuint(first >> 8, ==, first_mib);
+    g_assert_cmpuint(end >> 8, ==, end_mib);
+}
+
+/* What a guest goes past while it hints in one direction; one that skips about passes nothing. */
+static void test_passed(void)
+{
+    static const struct page_log log = { .take = no_marks, .arm = no_arm };
+    struct ram_block *large = ram_block_new("large.ram", 4ull << 30, NULL);
+    uint64_t first, end;
+    struct page_run run;
+
+    w.block->migratable = false;
+    large->migratable = true;
+    struct page_map *map = page_map_new(&log, true);
+    struct block_map *bm = map->blocks;
+
+    g_assert_false(page_map_passed(bm, &first, &end));
+    hint_walk(bm, 2000, -4, 10);
+    g_assert_false(page_map_passed(bm, &first, &end)); /* too few yet */
+    hint_walk(bm, 1960, -4, 90);
+    check_passed(bm, 1604, 2104);                      /* a quarter of 400 MiB behind its start */
+    hint_walk(bm, 1400, -4, 100);                      /* 200 MiB in use, say */
+    check_passed(bm, 1004, 2254);
+    g_assert_true(page_map_claim(bm, 1004 << 8, 2254 << 8, PAGE_MAP_RUN, &run));
+    g_assert_cmpuint(run.first >> 8, ==, 1404);
+    hint_walk(bm, 1500, -4, 1);                        /* it comes back */
+    g_assert_false(page_map_passed(bm, &first, &end));
+    hint_walk(bm, 100, 4, 100);
+    check_passed(bm, 0, 500);
+    hint_walk(bm, 3000, -100, 20);                     /* leaves out more than it speaks of */
+    g_assert_false(page_map_passed(bm, &first, &end));
+
+    page_map_free(map);
+    ram_block_free(large);
+    w.block->migratable = true;
 }
 
 int main(int argc, char **argv)
@@ -451,5 +512,6 @@ int main(int argc, char **argv)
     g_test_add_func("/page-map/poison", test_poison);
     g_test_add_func("/page-map/holes", test_holes);
     g_test_add_func("/page-map/absent", test_absent);
+    g_test_add_func("/page-map/passed", test_passed);
     return g_test_run();
 }
