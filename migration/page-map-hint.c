@@ -141,7 +141,11 @@ struct look_item {
     unsigned long bits, in_use;
 };
 
-/* Moves doubtful pages of one block out of the map. Lock held. */
+/*
+ * Moves doubtful pages of one block out of the map. Until decide(), `hole` says of those in hand that no mark of theirs was
+ * seen: `dirty` could not, as a page that was written may have been claimed meanwhile. (One that is dirty already was
+ * written, and may be claimed before we have looked.) Lock held.
+ */
 static unsigned take_doubts(struct block_map *bm, struct look_item *items, unsigned count, unsigned *pages)
 {
     while (count < LOOK_WORDS && *pages < PAGE_MAP_LOOK) {
@@ -156,6 +160,7 @@ static unsigned take_doubts(struct block_map *bm, struct look_item *items, unsig
         }
         items[count++] = (struct look_item){ .bm = bm, .word = w, .bits = bm->doubt[w] };
         *pages += __builtin_popcountl(bm->doubt[w]);
+        bm->hole[w] |= bm->doubt[w] & ~bm->dirty[w];
         bm->doubt[w] = 0;
     }
     return count;
@@ -177,13 +182,12 @@ static void look_at(struct look_item *item)
 
 /*
  * Zero, and never claimed: a destination that began as zeros has it so. Zeros of which it must be told are dirty, but need
- * not be read again, unless a mark that was taken since the look says that they were written. Lock held.
+ * not be read again. What was written since the look is no zero. Lock held.
  */
 static void decide(const struct look_item *item)
 {
     struct block_map *bm = item->bm;
-    unsigned long written = bm->dirty[item->word] | bm->doubt[item->word];
-    unsigned long zero = item->bits & ~item->in_use & ~written;
+    unsigned long zero = item->bits & ~item->in_use & bm->hole[item->word];
     unsigned long skip = bm->map->pristine ? zero & ~bm->claimed[item->word] : 0;
 
     word_redirty(bm, item->word, item->bits & ~skip);

@@ -50,7 +50,7 @@ struct block_map {
     unsigned long *dirty;    /* to be sent */
     unsigned long *since;    /* written after the open request for free pages was made (rule 1) */
     unsigned long *claimed;  /* the destination may hold something else than zeros (rule 10) */
-    unsigned long *hole;     /* reads as zero and nothing was written since that was seen: need not be read */
+    unsigned long *hole;     /* reads as zero and nothing was written since that was seen: need not be read; see decide() */
     unsigned long *doubt;    /* dropped on trust until somebody has looked (rule 10) */
     unsigned long *scratch;  /* marks in hand; all zeros outside the lock */
     unsigned long *skipped[SKIP_REASONS];
