@@ -137,8 +137,12 @@ static void discard_range(const struct flat_view *view, hwaddr gpa, uint64_t len
         } else if (!ram_block_discard(block, offset, n, &error)) {
             guest_error("%s", error->message); /* huge pages, say: the page stays, nothing else is lost */
         } else {
-            ram_block_mark_dirty(block, offset, n);
+            /*
+             * In this order: a sync that took the mark before would have it in its bitmap, lose it to the absence, and not
+             * have armed yet when the guest, which has the page back by then, writes it.
+             */
             free_page_absent(block, offset, n, reason);
+            ram_block_mark_dirty(block, offset, n);
         }
         gpa += n;
         length -= n;

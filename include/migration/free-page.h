@@ -74,8 +74,8 @@ void free_page_rejected(enum free_page_reject cause);
 
 /*
  * Pages whose content is known not to matter or to be zero, kept whether or not a migration runs, in a bitmap per block:
- * inflated (in the balloon) and reported (discarded). Called by the balloon after the host discarded them / before the
- * guest gets them back.
+ * inflated (in the balloon) and reported (discarded). Called by the balloon after the host discarded them, before that is
+ * marked in the dirty log, and before the guest gets them back.
  */
 enum absent_reason { ABSENT_INFLATED, ABSENT_REPORTED };
 void free_page_absent(struct ram_block *block, uint64_t offset, uint64_t length, enum absent_reason reason);

@@ -36,6 +36,7 @@ static uint32_t open_id, stopped_id;
 static FreePageState stopped_why;
 static struct {
     uint64_t taken_bytes, taken_ranges, late_ranges, rejected[FREE_PAGE_REJECTS], absent_bytes[2], largest_batch;
+    unsigned absent_marked; /* ranges whose discard was in the dirty log before it was told */
     uint64_t first_offset, bitmap_pages;
     unsigned long free[BITMAP_WORDS(GUEST_RAM >> GUEST_PAGE_BITS)]; /* pages that bitmaps called free */
     GThread *thread;
@@ -129,6 +130,8 @@ void free_page_rejected(enum free_page_reject cause)
 void free_page_absent(struct ram_block *block, uint64_t offset, uint64_t length, enum absent_reason reason)
 {
     record.absent_bytes[reason] += length;
+    record.absent_marked += dirty_log_enabled(DIRTY_CLIENT_MIGRATION) &&
+                            ram_block_page_logged(block, offset >> GUEST_PAGE_BITS);
 }
 
 static unsigned events;
