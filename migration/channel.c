@@ -182,7 +182,7 @@ bool channel_wait_read(struct channel *channel, int ms, GError **error)
     if (!channel->socket) {
         return true;
     }
-    for (; ms > 0; ms--) {
+    for (int64_t us = ms * 1000ll, nap = 50; us > 0; us -= nap, nap = MIN(2 * nap, 1000)) {
         if (getsockopt(channel->fd, SOL_SOCKET, SO_ERROR, &failure, &length) == 0 && failure) {
             return error_setf_errno(error, failure, "the destination went away before it had read everything");
         }
@@ -192,7 +192,7 @@ bool channel_wait_read(struct channel *channel, int ms, GError **error)
         if (is_shut(channel)) {
             return error_setf(error, "the channel was shut down");
         }
-        g_usleep(1000);
+        g_usleep(nap); /* nothing tells when a peer has read; it mostly has, or is about to */
     }
     return true;
 }
