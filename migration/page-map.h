@@ -186,7 +186,7 @@ static inline void word_skip(struct block_map *bm, uint64_t w, enum skip_reason 
 static inline void word_unskip(struct block_map *bm, uint64_t w, unsigned long bits)
 {
     for (int reason = 0; reason < SKIP_REASONS; reason++) {
-        unsigned long gone = bm->skipped[reason][w] & bits;
+        unsigned long gone = bm->map->skipped[reason] ? bm->skipped[reason][w] & bits : 0;
 
         if (gone) {
             bm->map->skipped[reason] -= __builtin_popcountl(gone);

@@ -200,27 +200,48 @@ static bool load_page(struct ram_load *load, struct stream *s, uint64_t header, 
     return true;
 }
 
+/* How many of at most `most` records at `at` are those of consecutive pages of zeros, the first with this header. */
+static size_t zero_records(const uint8_t *at, uint64_t header, size_t most)
+{
+    size_t count = 0;
+
+    for (; count < most; count++, header += GUEST_PAGE_SIZE, at += ZERO_RECORD_SIZE) {
+        uint64_t big_endian;
+
+        memcpy(&big_endian, at, sizeof(big_endian));
+        if (GUINT64_FROM_BE(big_endian) != header || at[sizeof(big_endian)]) {
+            break;
+        }
+    }
+    return count;
+}
+
 /*
- * The common case, many times over: pages of zeros in the same block, for memory that holds zeros already. Anything else
- * is left to load_page().
+ * The common case, many times over: pages of zeros in the same block, in runs, for memory that holds zeros already.
+ * Anything else is left to load_page().
  */
 static void load_zeros(struct ram_load *load, struct stream *s)
 {
     uint64_t pages = load->last->block->used_length / GUEST_PAGE_SIZE;
-    size_t length, done = 0;
-    const uint8_t *at = stream_read_ahead(s, &length);
+    size_t length, run, left;
+    const uint8_t *at = stream_read_ahead(s, &length), *start = at;
 
-    for (; length - done >= ZERO_RECORD_SIZE; done += ZERO_RECORD_SIZE) {
-        uint64_t header;
+    for (left = length / ZERO_RECORD_SIZE; left; left -= run, at += run * ZERO_RECORD_SIZE) {
+        uint64_t header, page;
 
-        memcpy(&header, at + done, sizeof(header));
+        memcpy(&header, at, sizeof(header));
         header = GUINT64_FROM_BE(header);
-        if ((header & RAM_FLAGS) != (RAM_FLAG_ZERO | RAM_FLAG_CONTINUE) || at[done + sizeof(header)] ||
-            header / GUEST_PAGE_SIZE >= pages || bitmap_test(load->last->filled, header / GUEST_PAGE_SIZE)) {
+        page = header / GUEST_PAGE_SIZE;
+        if ((header & RAM_FLAGS) != (RAM_FLAG_ZERO | RAM_FLAG_CONTINUE) || page >= pages) {
+            break;
+        }
+        run = bitmap_next_set(load->last->filled, MIN(pages, page + left), page) - page;
+        run = zero_records(at, header, run);
+        if (!run) {
             break;
         }
     }
-    stream_take(s, done);
+    stream_take(s, at - start);
 }
 
 bool ram_load_section(struct ram_load *load, struct stream *s, GError **error)

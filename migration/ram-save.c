@@ -55,11 +55,24 @@ static void put_page_header(struct ram_save *rs, struct ram_block *block, uint64
     }
 }
 
-/* A page of zeros costs nine bytes. There may be millions: no call per record. */
+/* `count` records of nine bytes for pages of zeros, one after the other in the block that was named last. */
+static uint8_t *write_zero_records(uint8_t *at, uint64_t page, unsigned count)
+{
+    uint64_t header = page * GUEST_PAGE_SIZE | RAM_FLAG_ZERO | RAM_FLAG_CONTINUE;
+
+    for (; count; count--, header += GUEST_PAGE_SIZE, at += ZERO_RECORD_SIZE) {
+        uint64_t big_endian = GUINT64_TO_BE(header);
+
+        memcpy(at, &big_endian, sizeof(big_endian));
+        at[sizeof(big_endian)] = 0;
+    }
+    return at;
+}
+
+/* There may be millions: no call per record, and runs of pages at once. */
 static void put_zeros(struct ram_save *rs, struct ram_block *block, uint64_t base, unsigned long bits)
 {
-    uint8_t *at;
-    size_t length = 0;
+    uint8_t *start, *at;
 
     if (bits && rs->named != block) {
         put_page_header(rs, block, base + __builtin_ctzl(bits), RAM_FLAG_ZERO);
@@ -69,16 +82,16 @@ static void put_zeros(struct ram_save *rs, struct ram_block *block, uint64_t bas
     if (!bits) {
         return;
     }
-    at = stream_reserve(rs->s, BITS_PER_LONG * ZERO_RECORD_SIZE);
-    for (; bits; bits &= bits - 1) {
-        uint64_t header = GUINT64_TO_BE((base + __builtin_ctzl(bits)) * GUEST_PAGE_SIZE | RAM_FLAG_ZERO |
-                                        RAM_FLAG_CONTINUE);
+    start = at = stream_reserve(rs->s, BITS_PER_LONG * ZERO_RECORD_SIZE);
+    while (bits) {
+        unsigned first = __builtin_ctzl(bits);
+        unsigned long after = ~(bits >> first); /* its low zeros are the run */
+        unsigned count = after ? __builtin_ctzl(after) : BITS_PER_LONG;
 
-        memcpy(at + length, &header, sizeof(header));
-        at[length + sizeof(header)] = 0;
-        length += ZERO_RECORD_SIZE;
+        at = write_zero_records(at, base + first, count);
+        bits &= count < BITS_PER_LONG ? ~((BIT(count) - 1) << first) : 0;
     }
-    stream_commit(rs->s, length);
+    stream_commit(rs->s, at - start);
 }
 
 static void put_pages(struct ram_save *rs, struct ram_block *block, uint64_t base, unsigned long bits)
