@@ -75,6 +75,10 @@ class Qmp:
         if arguments:
             request['arguments'] = {k.replace('_', '-'): v for k, v in arguments.items()}
         self.sock.sendall(json.dumps(request).encode() + b'\n')
+        return self.reply(name)
+
+    def reply(self, name):
+        """The answer to what was sent last; events that come before it are kept."""
         while True:
             reply = self.message()
             if 'event' in reply:
