@@ -130,6 +130,19 @@ static bool flood(uint32_t id, const struct hint_range *range)
     return true;
 }
 
+/* A driver that knows what it has done, and does not wait to be told. */
+static bool restart(uint32_t id, const struct hint_range *range)
+{
+    for (int n = 0; n < 20; n++) {
+        flood(id, range);
+        if (!hint_restart()) {
+            return false;
+        }
+        hint_counts.resets++;
+    }
+    return true;
+}
+
 static bool million(uint32_t id, const struct hint_range *range)
 {
     bool ok = hint_id(id);
@@ -197,18 +210,19 @@ static bool pcioff(uint32_t id, const struct hint_range *range)
 }
 
 const struct hint_mode hostile_modes[] = {
-    { "addresses", "hints what is not RAM", addresses, NULL },
-    { "lengths", "odd lengths", lengths, NULL },
-    { "loop", "a chain without an end", loop, NULL },
-    { "numbers", "descriptors outside the table", numbers, NULL },
-    { "indirect", "bad indirect tables", indirect, NULL },
-    { "directions", "buffers the wrong way round", directions, NULL },
-    { "flood", "more available than the ring holds", flood, NULL },
-    { "million", "one page, a million times", million, NULL },
-    { "inuse", "hints what it uses", inuse, NULL },
-    { "registers", "writes registers meanwhile", registers, NULL },
-    { "rings", "moves the rings to nowhere", rings, NULL },
-    { "disable", "disables the queue", disable, NULL },
-    { "pcioff", "takes the device off the bus", pcioff, NULL },
-    { NULL, NULL, NULL, NULL },
+    { .name = "addresses", .help = "hints what is not RAM", .request = addresses },
+    { .name = "lengths", .help = "odd lengths", .request = lengths },
+    { .name = "loop", .help = "a chain without an end", .request = loop },
+    { .name = "numbers", .help = "descriptors outside the table", .request = numbers },
+    { .name = "indirect", .help = "bad indirect tables", .request = indirect },
+    { .name = "directions", .help = "buffers the wrong way round", .request = directions },
+    { .name = "flood", .help = "more available than the ring holds", .request = flood },
+    { .name = "restart", .help = "breaks the device and resets it at once", .request = restart },
+    { .name = "million", .help = "one page, a million times", .request = million },
+    { .name = "inuse", .help = "hints what it uses", .request = inuse },
+    { .name = "registers", .help = "writes registers meanwhile", .request = registers },
+    { .name = "rings", .help = "moves the rings to nowhere", .request = rings },
+    { .name = "disable", .help = "disables the queue", .request = disable },
+    { .name = "pcioff", .help = "takes the device off the bus", .request = pcioff },
+    { .name = NULL },
 };

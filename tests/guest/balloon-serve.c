@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Answering requests for free pages (VIRTIO 1.2, 5.5.6.4): watches the command id, and answers each new one in the way that
- * `balloon serve MODE` names, until a byte comes on the serial port. Between requests the processor sleeps: a timer wakes it
- * every millisecond.
+ * `balloon serve MODE` names, until a byte comes on the serial port. Between requests the processors sleep: a timer wakes
+ * each every millisecond.
  */
 #include "balloon.h"
-#include "hardware.h"
+#include "smp.h"
 
 #define TIMER_VECTOR 0x93
 #define CHUNK_PAGES 1024 /* 4 MiB, as Linux hints */
@@ -14,6 +14,17 @@
 struct hint_counts hint_counts;
 static uint32_t id_words[QUEUE_MAX];
 static uint16_t next_slot;
+static volatile bool over; /* a byte has come */
+static bool forget_asked;
+
+static bool serving_ends(void)
+{
+    if (!over && serial_pending()) {
+        forget_asked = serial_getc() == 'f';
+        over = !forget_asked;
+    }
+    return over;
+}
 
 void hint_collect(void)
 {
@@ -29,7 +40,7 @@ static bool hint_slot(uint16_t *slot)
     struct virtio_queue *q = &balloon.hint;
     for (uint64_t t = rdtsc(); (uint16_t)(q->added - q->seen) >= q->size;) {
         hint_collect();
-        if (rdtsc() - t > HINT_TICKS || serial_pending()) {
+        if (rdtsc() - t > HINT_TICKS || serving_ends()) {
             return false;
         }
         __asm__ volatile("sti; pause; pause; cli" ::: "memory");
@@ -65,14 +76,21 @@ bool hint_range(uint64_t at, uint32_t length)
     return true;
 }
 
+uint64_t hint_neighbours(uint64_t n, uint64_t limit, uint64_t *at)
+{
+    uint64_t pages = 1;
+    *at = (uint64_t)test_page(n);
+    while (pages < limit && (uint64_t)test_page(n + pages) == *at + pages * PAGE_SIZE) {
+        pages++;
+    }
+    return pages;
+}
+
 /* Calls each(chunk, pages) for neighbouring pages of the range, at most CHUNK_PAGES at a time. */
 static bool for_each_chunk(const struct hint_range *range, uint64_t limit, bool (*each)(uint64_t first, uint64_t at, uint64_t pages))
 {
     for (uint64_t n = 0; n < limit;) {
-        uint64_t at = (uint64_t)test_page(range->first + n), pages = 1;
-        while (pages < CHUNK_PAGES && n + pages < limit && (uint64_t)test_page(range->first + n + pages) == at + pages * PAGE_SIZE) {
-            pages++;
-        }
+        uint64_t at, pages = hint_neighbours(range->first + n, limit - n < CHUNK_PAGES ? limit - n : CHUNK_PAGES, &at);
         if (!each(range->first + n, at, pages)) {
             return false;
         }
@@ -175,9 +193,14 @@ static bool late(uint32_t id, const struct hint_range *range)
     return hint_pages(id, range);
 }
 
+bool hint_restart(void)
+{
+    next_slot = 0;
+    return balloon_start(balloon.dev.features, balloon.dev.interrupts); /* resets it first */
+}
+
 static bool reset_in_the_middle(uint32_t id, const struct hint_range *range)
 {
-    uint64_t features = balloon.dev.features;
     if (!half(id, range)) {
         return false;
     }
@@ -185,23 +208,24 @@ static bool reset_in_the_middle(uint32_t id, const struct hint_range *range)
     hint_counts.resets++;
     generation = 1000 + hint_counts.requests;
     for_each_chunk(range, range->count, rewrite_chunk); /* the driver is gone, and its pages are in use */
-    next_slot = 0;
-    return balloon_start(features, balloon.dev.interrupts);
+    return hint_restart();
 }
 
 static const struct hint_mode modes[] = {
-    { "good", "hints all, keeps them until DONE", hint_pages, NULL },
-    { "takeback", "writes to each page right after hinting it", take_back, NULL },
-    { "zeroing", "zeroes pages, then hints them", zeroing, NULL },
-    { "zerotakeback", "zeroes pages, hints them, writes to them", zeroing_takeback, NULL },
-    { "silent", "answers nothing", silent, NULL },
-    { "half", "hints half, says no more", half, NULL },
-    { "nostop", "hints all, never stops", nostop, NULL },
-    { "late", "answers when it is over", silent, late },
-    { "wrongid", "answers under other ids", wrongid, NULL },
-    { "noid", "hints without an id", noid, NULL },
-    { "reset", "resets the device in the middle", reset_in_the_middle, NULL },
-    { NULL, NULL, NULL, NULL },
+    { .name = "good", .help = "hints all, keeps them until DONE", .request = hint_pages },
+    { .name = "takeback", .help = "writes to each page right after hinting it", .request = take_back },
+    { .name = "zeroing", .help = "zeroes pages, then hints them", .request = zeroing },
+    { .name = "zerotakeback", .help = "zeroes pages, hints them, writes to them", .request = zeroing_takeback },
+    { .name = "silent", .help = "answers nothing", .request = silent },
+    { .name = "half", .help = "hints half, says no more", .request = half },
+    { .name = "nostop", .help = "hints all, never stops", .request = nostop },
+    { .name = "late", .help = "answers when it is over", .request = silent, .ended = late },
+    { .name = "wrongid", .help = "answers under other ids", .request = wrongid },
+    { .name = "noid", .help = "hints without an id", .request = noid },
+    { .name = "reset", .help = "resets the device in the middle", .request = reset_in_the_middle },
+    { .name = "random", .help = "anything, while all processors write", .request = random_request,
+      .meanwhile = random_meanwhile, .prepare = random_prepare, .forget = random_forget },
+    { .name = NULL },
 };
 
 const struct hint_mode *hint_find_mode(const struct hint_mode *table, const char *name)
@@ -223,27 +247,40 @@ static void start_timer(void)
     apic_write(APIC_TIMER_INITIAL, 1000000);
 }
 
+/* One look at the host's command. */
+static bool serve_command(const struct hint_mode *mode, const struct hint_range *range, uint32_t *current)
+{
+    uint32_t command = balloon_command(), before = *current;
+    if (command == before) {
+        return true;
+    }
+    *current = command;
+    if (before > COMMAND_DONE && mode->ended && !mode->ended(before, range)) {
+        return false;
+    }
+    if (command > COMMAND_DONE) {
+        hint_counts.requests++;
+        return mode->request(command, range);
+    }
+    hint_counts.dones += command == COMMAND_DONE;
+    hint_counts.stops += command == COMMAND_STOP;
+    return true;
+}
+
 static void serve(const struct hint_mode *mode, const struct hint_range *range)
 {
     uint32_t current = balloon_command();
     bool ok = true;
-    while (ok && !serial_pending()) {
-        uint32_t command = balloon_command(), before = current;
+    while (ok && !serving_ends()) {
         hint_collect();
-        if (command == current) {
+        ok = serve_command(mode, range, &current);
+        if (forget_asked && mode->forget) {
+            mode->forget();
+        }
+        forget_asked = false;
+        if (balloon_command() == current) {
+            ok = ok && (!mode->meanwhile || mode->meanwhile(0, range));
             irq_wait();
-            continue;
-        }
-        current = command;
-        if (before > COMMAND_DONE && mode->ended) {
-            ok = mode->ended(before, range);
-        }
-        if (command > COMMAND_DONE) {
-            hint_counts.requests++;
-            ok = ok && mode->request(command, range);
-        } else {
-            hint_counts.dones += command == COMMAND_DONE;
-            hint_counts.stops += command == COMMAND_STOP;
         }
     }
     if (!ok) {
@@ -251,22 +288,49 @@ static void serve(const struct hint_mode *mode, const struct hint_range *range)
     }
 }
 
+static struct {
+    void (*serve)(const struct hint_mode *mode, const struct hint_range *range);
+    const struct hint_mode *mode;
+    struct hint_range range;
+} serving;
+
+static bool serve_on(unsigned cpu)
+{
+    bool ok = true;
+    if (cpu && !serving.mode->meanwhile) {
+        return true;
+    }
+    start_timer();
+    if (cpu == 0) {
+        serving.serve(serving.mode, &serving.range);
+        while (!serving_ends()) {
+            irq_wait();
+        }
+    }
+    for (unsigned n = 0; ok && !over; n++) {
+        ok = serving.mode->meanwhile(cpu, &serving.range);
+        if (n % 4 == 0) {
+            irq_wait();
+        }
+    }
+    apic_write(APIC_LVT_TIMER, APIC_MASKED);
+    irq_disable();
+    return ok;
+}
+
 bool serve_until_told(void (*serve)(const struct hint_mode *mode, const struct hint_range *range), const struct hint_mode *mode,
                       const struct hint_range *range)
 {
+    serving.serve = serve;
+    serving.mode = mode;
+    serving.range = *range;
     memset(&hint_counts, 0, sizeof(hint_counts));
-    start_timer();
+    over = forget_asked = false;
     print("serving\n");
-    serve(mode, range);
-    while (!serial_pending()) {
-        irq_wait();
-    }
-    serial_getc();
-    apic_write(APIC_LVT_TIMER, APIC_MASKED);
-    irq_disable();
+    bool ok = smp_run(serve_on);
     print("requests %lu stops %lu dones %lu buffers %lu returned %lu resets %lu interrupts %u %u\n", hint_counts.requests, hint_counts.stops,
           hint_counts.dones, hint_counts.buffers, hint_counts.returned, hint_counts.resets, virtio_config_interrupts, virtio_queue_interrupts);
-    return true;
+    return ok;
 }
 
 bool run_serve(int argc, char **argv)
@@ -277,5 +341,8 @@ bool run_serve(int argc, char **argv)
     CHECK(mode, "no mode %s", argv[1]);
     struct hint_range range = { argc > 2 ? parse_number(argv[2]) : 0, argc > 3 ? parse_number(argv[3]) : test_pages() };
     CHECK(range.first + range.count <= test_pages(), "only %lu pages", test_pages());
+    if (mode->prepare && !mode->prepare(&range, argc > 4 ? parse_number(argv[4]) : 1)) {
+        return false;
+    }
     return serve_until_told(serve, mode, &range);
 }

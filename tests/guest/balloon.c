@@ -94,11 +94,11 @@ static bool move_pages(struct virtio_queue *q, uint64_t first, uint64_t count, i
     return true;
 }
 
-static bool run_inflate(uint64_t first, uint64_t count) { return move_pages(&balloon.inflate, first, count, 1); }
-static bool run_deflate(uint64_t first, uint64_t count) { return move_pages(&balloon.deflate, first, count, -1); }
+bool balloon_inflate(uint64_t first, uint64_t count) { return move_pages(&balloon.inflate, first, count, 1); }
+bool balloon_deflate(uint64_t first, uint64_t count) { return move_pages(&balloon.deflate, first, count, -1); }
 
 /* Free page reports: writable buffers of 4 MiB that the host may throw away at once. */
-static bool run_report(uint64_t first, uint64_t count)
+bool balloon_report(uint64_t first, uint64_t count)
 {
     CHECK(balloon.dev.features & BALLOON_REPORTING, "reporting is not negotiated");
     for (uint64_t n = first; n < first + count; n += 1024) {
@@ -134,6 +134,14 @@ static bool run_stats(uint64_t answers, uint64_t value)
     return true;
 }
 
+/* What the guest fills its free pages with. */
+static bool run_poison(uint64_t value, uint64_t unused)
+{
+    CHECK(balloon.dev.features & BALLOON_POISON, "poison is not negotiated");
+    mmio_write32(balloon.dev.config + CONFIG_POISON, value);
+    return true;
+}
+
 static bool run_config(void)
 {
     irq_enable(); /* what has come meanwhile is counted */
@@ -153,8 +161,9 @@ static bool run_balloon(int argc, char **argv)
     static const struct {
         const char *name;
         bool (*run)(uint64_t a, uint64_t b);
-    } ranges[] = { { "inflate", run_inflate }, { "deflate", run_deflate }, { "report", run_report }, { "stats", run_stats } };
-    CHECK(argc > 1, "balloon init|config|inflate|deflate|report|stats|serve|share");
+    } ranges[] = { { "inflate", balloon_inflate }, { "deflate", balloon_deflate }, { "report", balloon_report }, { "stats", run_stats },
+                 { "poison", run_poison } };
+    CHECK(argc > 1, "balloon init|config|inflate|deflate|report|stats|poison|serve|share");
     if (strcmp(argv[1], "init") == 0) {
         return run_init(argc, argv);
     }
@@ -180,7 +189,7 @@ static bool run_balloon(int argc, char **argv)
 const struct command balloon_commands[] = {
     { "balloon",
       "init [stats oom hint poison report bitmap pagebitmap event indirect msix intx] | config | inflate FIRST COUNT | deflate FIRST COUNT |"
-      " report FIRST COUNT | stats ANSWERS VALUE | serve MODE FIRST COUNT | share MODE FIRST COUNT",
+      " report FIRST COUNT | stats ANSWERS VALUE | poison VALUE | serve MODE FIRST COUNT [SEED] | share MODE FIRST COUNT",
       run_balloon },
     { NULL, NULL, NULL },
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The guest's balloon driver: device and queues (balloon.c), answers to requests for free pages (balloon-serve.c, balloon-hostile.c; by bitmap:
- * balloon-bitmap.c). */
+/*
+ * The guest's balloon driver: device and queues (balloon.c), answers to requests for free pages (balloon-serve.c): hostile ones
+ * (balloon-hostile.c), random ones (balloon-random.c); by bitmap: balloon-bitmap.c.
+ */
 #ifndef BALLOON_H
 #define BALLOON_H
 
@@ -37,9 +39,15 @@ extern struct hint_counts hint_counts;
 
 bool balloon_start(uint64_t features, enum virtio_interrupts interrupts); /* also after a reset */
 uint32_t balloon_command(void);          /* the configuration's command id */
+bool balloon_inflate(uint64_t first, uint64_t count); /* test pages */
+bool balloon_deflate(uint64_t first, uint64_t count);
+bool balloon_report(uint64_t first, uint64_t count);
 bool hint_id(uint32_t id);               /* sends an id; false if the device does not take it */
 bool hint_range(uint64_t at, uint32_t length);
 void hint_collect(void);                 /* counts what has come back */
+bool hint_restart(void);                 /* resets the device and starts it as it was */
+/* How many test pages from the n-th on are neighbours, at most `limit`; where they begin. */
+uint64_t hint_neighbours(uint64_t n, uint64_t limit, uint64_t *at);
 
 /* A way to answer. The range is what is free: `count` test pages from `first`. */
 struct hint_range {
@@ -49,6 +57,10 @@ struct hint_mode {
     const char *name, *help;
     bool (*request)(uint32_t id, const struct hint_range *range); /* a new id was seen */
     bool (*ended)(uint32_t id, const struct hint_range *range);   /* ... and is no longer there; NULL: nothing to do */
+    /* Again and again, on every processor, while the first waits for requests; NULL: nothing. */
+    bool (*meanwhile)(unsigned cpu, const struct hint_range *range);
+    bool (*prepare)(const struct hint_range *range, uint64_t seed); /* NULL: nothing */
+    void (*forget)(void);                                           /* at an 'f' on the serial port */
 };
 bool hint_pages(uint32_t id, const struct hint_range *range); /* the polite way: id, all of the range, stop */
 extern const struct hint_mode hostile_modes[];
@@ -58,5 +70,10 @@ bool serve_until_told(void (*serve)(const struct hint_mode *mode, const struct h
                       const struct hint_range *range);
 /* Test pages into or out of the balloon, if bitmaps were negotiated. */
 bool balloon_move_bitmap(struct virtio_queue *q, uint64_t first, uint64_t count);
+
+bool random_prepare(const struct hint_range *range, uint64_t seed);
+bool random_request(uint32_t id, const struct hint_range *range);
+bool random_meanwhile(unsigned cpu, const struct hint_range *range);
+void random_forget(void);
 
 #endif

@@ -2,6 +2,7 @@
 #include "hardware.h"
 #include "virtio.h"
 
+#define RESET_TICKS 5000000000ull
 #define VECTOR_CONFIG 0x90
 #define VECTOR_QUEUE 0x91
 #define VECTOR_INTX 0x92
@@ -65,10 +66,15 @@ bool virtio_find(uint16_t type, struct virtio_device *dev)
     return dev->common && dev->notify && dev->isr && dev->config;
 }
 
+/* If it fails it says so, and whatever comes next fails, too. */
 void virtio_reset(struct virtio_device *dev)
 {
     mmio_write8(dev->common + COMMON_STATUS, 0);
-    while (mmio_read8(dev->common + COMMON_STATUS)) {
+    for (uint64_t t = rdtsc(); mmio_read8(dev->common + COMMON_STATUS);) {
+        if (rdtsc() - t > RESET_TICKS) {
+            print("fail the device does not reset: its status is 0x%x\n", mmio_read8(dev->common + COMMON_STATUS));
+            return;
+        }
         cpu_pause();
     }
 }
