@@ -191,6 +191,7 @@ void virtio_reset(struct virtio_device *vdev)
     trace_virtio_reset(vdev->ops->name);
     vdev->status = 0;
     virtio_update_running(vdev); /* queues stop first */
+    vdev->status = 0;            /* and may have left NEEDS_RESET behind */
     if (vdev->ops->reset) {
         vdev->ops->reset(vdev);
     }

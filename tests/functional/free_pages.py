@@ -101,11 +101,13 @@ def move(source, target, free=declared(), **kwargs):
 def go_on(source, target, seeds=(5, 6)):
     """The guest runs at the destination and finds what it kept."""
     is_quiet(source)
+    require(b'fail' not in source.log, source.log[-300:].decode('latin1'))
     target.qmp.command('cont')
     wait_status(target, 'running')
     time.sleep(0.05)
     is_quiet(target)
     counts = end_serving(target)
+    require(b'fail' not in target.log, target.log[-300:].decode('latin1'))
     target.guest('verify 0 %d %d' % (FIRST, seeds[0]))
     target.guest('verify %d 2000 %d' % (AFTER, seeds[1]))
     source.close()

@@ -117,6 +117,18 @@ def poison_keeps_what_is_there():
 
 
 @case
+def poison_other_than_zero_is_not_replaced_by_zeros():
+    source = boot('hint poison', options=',page-poison=on')
+    source.guest('balloon poison 0xaaaaaaaa')
+    start_serving(source, 'good')
+    target = machine('target', options=',page-poison=on', incoming='defer', args=['-S'])
+    skip_zero_pages(source)
+    info, differing = move(source, target)
+    require(differing == 0, '%d poisoned pages differ: %s' % (differing, info['free-pages']))
+    go_on(source, target)
+
+
+@case
 def there_and_back():
     vm = boot()
     start_serving(vm, 'good')
@@ -265,7 +277,7 @@ def hostile(mode):
     case(function)
 
 
-for hostile_mode in ('lengths', 'loop', 'numbers', 'indirect', 'directions', 'flood', 'million', 'registers', 'rings', 'disable', 'pcioff'):
+for hostile_mode in ('lengths', 'loop', 'numbers', 'indirect', 'directions', 'flood', 'restart', 'million', 'registers', 'rings', 'disable', 'pcioff'):
     hostile(hostile_mode)
 
 
