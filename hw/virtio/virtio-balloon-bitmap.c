@@ -258,10 +258,6 @@ static FreePageState provider_ready(struct free_page_provider *provider)
 {
     struct virtio_balloon *b = balloon_of(provider);
 
-    /* Free pages are left where they are, and the destination's would not hold what they must. */
-    if (virtio_has_feature(&b->vdev, VIRTIO_BALLOON_F_PAGE_POISON) && b->poison_val) {
-        return FREE_PAGE_STATE_NOT_NEGOTIATED;
-    }
     return balloon_provider_ready(b, b->free_page_bitmap, BALLOON_BITMAP);
 }
 

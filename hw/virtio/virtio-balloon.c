@@ -74,6 +74,12 @@ void balloon_cursor_finish(struct balloon_cursor *cursor, struct virtqueue *vq)
     virtqueue_push(vq, cursor->element.head, 0);
 }
 
+/* A page that must read as the guest's poison may not become one of zeros. */
+static bool may_become_zero(const struct virtio_balloon *b)
+{
+    return !virtio_has_feature(&b->vdev, VIRTIO_BALLOON_F_PAGE_POISON) || b->poison_val == 0;
+}
+
 FreePageState balloon_provider_ready(struct virtio_balloon *b, bool offered, enum balloon_queue role)
 {
     struct virtqueue *vq = balloon_queue_find(b, role);
@@ -89,6 +95,9 @@ FreePageState balloon_provider_ready(struct virtio_balloon *b, bool offered, enu
     }
     if (!b->vdev.running) {
         return FREE_PAGE_STATE_NO_DRIVER;
+    }
+    if (!may_become_zero(b)) { /* free pages stay where they are, and the destination's may hold zeros */
+        return FREE_PAGE_STATE_NOT_NEGOTIATED;
     }
     return !vq                   ? FREE_PAGE_STATE_NOT_NEGOTIATED
            : virtqueue_ready(vq) ? FREE_PAGE_STATE_ACTIVE
@@ -231,12 +240,6 @@ static bool handle_inflate_deflate(struct virtio_balloon *b, struct virtqueue *v
     return more;
 }
 
-/* A page that must read as the guest's poison may not become one of zeros. */
-static bool may_discard_reported(const struct virtio_balloon *b)
-{
-    return !virtio_has_feature(&b->vdev, VIRTIO_BALLOON_F_PAGE_POISON) || b->poison_val == 0;
-}
-
 /* Whole pages within one writable segment, from `skip` bytes on, at most `limit`; returns the bytes dealt with. */
 static uint64_t handle_reported_segment(struct virtio_balloon *b, const struct virtio_segment *segment, uint64_t skip,
                                         uint64_t limit)
@@ -246,7 +249,7 @@ static uint64_t handle_reported_segment(struct virtio_balloon *b, const struct v
     hwaddr end = (segment->gpa + skip + length) & ~(GUEST_PAGE_SIZE - 1);
 
     trace_virtio_balloon_report(segment->gpa + skip, length);
-    if (start < end && may_discard_reported(b)) {
+    if (start < end && may_become_zero(b)) {
         struct flat_view *view = flat_view_get(&address_space_memory);
 
         discard_range(view, start, end - start, ABSENT_REPORTED);

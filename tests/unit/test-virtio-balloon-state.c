@@ -76,9 +76,9 @@ static void test_round_trip(void)
     start(ALL_OPTIONS, HINTS, 5);
     qmp_balloon(GUEST_RAM / 2, NULL);
     reg_write(ACTUAL, 99, 4);
-    reg_write(POISON, 0x5a, 4);
     send_stats(0, 1234);
     start_request(31);
+    reg_write(POISON, 0x5a, 4); /* before the request it would speak against that */
     id = reg_read(COMMAND, 4);
     send_command(3, id);
     provider->stop(provider);
@@ -107,6 +107,7 @@ static void test_round_trip(void)
     send_command(3, id);
     send_pages(3, PAGES, 4096);
     g_assert_cmpuint(record.late_ranges, ==, 1);
+    reg_write(POISON, 0, 4);
     start_request(2); /* this host counts for itself, the guest meets a new id */
     g_assert_cmphex(reg_read(COMMAND, 4), ==, id + 1);
     send_command(3, id + 1);
