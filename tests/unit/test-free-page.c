@@ -145,7 +145,7 @@ static bool tick(int64_t ms_from_now)
 static void setup(void)
 {
     parameters = (struct migration_parameters){ .hint_head_start = 1000, .hint_timeout = 5000, .hint_threshold = 0,
-                                                .hint_growth = 100 };
+                                                .hint_growth = 100000 /* never, whatever a sanitizer's own memory does */ };
     g_string_free(device.order ? device.order : g_string_new(NULL), TRUE);
     device.starts = device.stops = device.drains = device.dones = 0; /* the id stays: none comes twice */
     device.ready = FREE_PAGE_STATE_ACTIVE;
@@ -306,6 +306,10 @@ static void test_growth(void)
 {
     g_autofree uint8_t *some = NULL, *much = NULL;
 
+#ifdef __SANITIZE_THREAD__
+    g_test_skip("the sanitizer's shadow grows by several times as much");
+    return;
+#endif
     setup();
     parameters.hint_growth = 1; /* of 4 MiB: the least that is allowed, 64 MiB, counts */
     begin();
