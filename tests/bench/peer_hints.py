@@ -44,7 +44,7 @@ def peak_resident(vm, mib, samples, stop):
         samples.append(ram_resident(vm, mib))
 
 
-def freed_run(side, append='', hints=True, limit=10**12, balloon='', before=None):
+def freed_run(side, append='', hints=True, limit=10**12, balloon='', before=None, **parameters):
     """Case 2; adds what query-migrate says of the guest's answer, and resident sizes."""
     mib = args.memory
     source = linux(side, mib, hints, append=append, balloon=balloon, name='source').boot(240)
@@ -53,6 +53,8 @@ def freed_run(side, append='', hints=True, limit=10**12, balloon='', before=None
         before(source)
     target = linux(side, mib, hints, append=append, balloon=balloon, name='target', incoming='defer').take_over(source)
     warm(mib)
+    if parameters:
+        source.qmp.command('migrate-set-parameters', **parameters)
     resident, samples, stop = ram_resident(source, mib), [], threading.Event()
     watcher = threading.Thread(target=peak_resident, args=(source, mib, samples, stop))
     watcher.start()
@@ -163,4 +165,24 @@ def loop():
     yield 'compute loop, hints on against off', loop_run, {'on_against_off': ('value', 1.02)}
 
 
-EXPERIMENTS = {'hints': hints, 'capped': capped, 'reported': reported, 'idle-hints': idle_hints, 'loop': loop}
+HEAD_STARTS = (0, 100, 500, 1000, 2000, 5000)  # ms
+
+
+def head_start_run(side, append):
+    """All values in turn, so that they share the moment's noise."""
+    figures = {}
+    for ms in HEAD_STARTS if side == 'ferry' else ():
+        one = freed_run(side, append, free_page_hint_head_start=ms)
+        figures['total_ms_%d' % ms], figures['mb_%d' % ms] = one['total_ms'], one['transferred_mb']
+        while ferry.VMS:
+            ferry.VMS.pop().close()
+    return figures
+
+
+def head_start():
+    for kernel, append in KERNELS:
+        yield 'freed, head starts, ' + kernel, lambda side, append=append: head_start_run(side, append), {}
+
+
+EXPERIMENTS = {'hints': hints, 'capped': capped, 'reported': reported, 'idle-hints': idle_hints, 'loop': loop,
+               'head-start': head_start}
