@@ -266,19 +266,67 @@ def reset_in_the_middle():
 
 # --- hostile guests ---
 
-def hostile(mode):
+IOTHREAD = {'options': ',iothread=io0', 'objects': ['-object', 'iothread,id=io0']}
+
+
+def hostile(mode, suffix='', **kwargs):
     def function():
-        target, _, free, counts, _ = hop(mode)
+        target, _, free, counts, _ = hop(mode, **kwargs)
         require(counts['requests'] == 1, str(counts))
         if mode in ('addresses', 'lengths'):
             require(free['rejected'] > 0 or mode == 'lengths', str(free))
         target.guest('ping')
-    function.__name__ = 'hostile_' + mode
+    function.__name__ = 'hostile_' + mode + suffix
     case(function)
 
 
-for hostile_mode in ('lengths', 'loop', 'numbers', 'indirect', 'directions', 'flood', 'restart', 'million', 'registers', 'rings', 'disable', 'pcioff'):
+for hostile_mode in ('lengths', 'loop', 'numbers', 'indirect', 'directions', 'flood', 'restart', 'million', 'registers', 'rings', 'disable',
+                     'pcioff', 'windows', 'longchain'):
     hostile(hostile_mode)
+for hostile_mode in ('loop', 'restart', 'million', 'rings', 'pcioff'):
+    hostile(hostile_mode, '_under_an_iothread', **IOTHREAD)
+
+
+def hostile_together(mode, **kwargs):
+    """Several processors write at what the device reads, during the round."""
+    source = boot(smp=3, **kwargs)
+    source.guest('smp 3')
+    start_serving(source, mode)
+    target = machine('target', smp=3, incoming='defer', args=['-S'], **kwargs)
+    move(source, target)
+    go_on(source, target)
+    target.guest('ping')
+
+
+@case
+def hostile_ring_written_by_all():
+    hostile_together('scribblering')
+
+
+@case
+def hostile_ring_written_by_all_under_an_iothread():
+    hostile_together('scribblering', **IOTHREAD)
+
+
+@case
+def hostile_registers_written_by_all():
+    hostile_together('scribbleregisters')
+
+
+@case
+def hostile_registers_written_by_all_under_an_iothread():
+    hostile_together('scribbleregisters', **IOTHREAD)
+
+
+@case
+def driver_that_goes_away():
+    """Reset in mid-round, and no driver afterwards: its pages are in use, and arrive; the next migration asks nobody."""
+    target, _, _, counts, differing = hop('unbind')
+    require(differing == 0 and counts['resets'] == 1, '%d pages differ: %s' % (differing, counts))
+    target.guest('verify %d %d 1001' % (FIRST, COUNT))
+    again = machine('again', incoming='defer', args=['-S'])
+    info, differing = move(target, again)
+    require(differing == 0 and info['free-pages']['state'] == 'no-driver', '%d pages differ: %s' % (differing, info['free-pages']))
 
 
 @case

@@ -154,6 +154,108 @@ static bool million(uint32_t id, const struct hint_range *range)
     return ok && hint_id(COMMAND_STOP);
 }
 
+/* ROM, the windows of the board, and what wraps around: none of it is RAM, and all else stays as it is. */
+static bool windows(uint32_t id, const struct hint_range *range)
+{
+    const uint64_t at[] = { 0xa0000, 0xfec00000, 0xfee00000, 0xfffc0000, 0xfffff000, (uint64_t)balloon.dev.common,
+                            top_of_memory(), ~0ull << 12, ~0ull, ~0ull - 2 * PAGE_SIZE + 1 };
+    for (unsigned i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
+        if (!hint_id(id)) {
+            return false;
+        }
+        virtio_set_desc(q, 10, (void *)at[i], 2 * PAGE_SIZE, VIRTIO_DESC_WRITE, 0);
+        offer(10);
+        if (mmio_read8(balloon.dev.common + COMMON_STATUS) & VIRTIO_NEEDS_RESET && !hint_restart()) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* As long as the ring, which is allowed; then one that would be longer, and so comes back to where it has been. */
+static bool longchain(uint32_t id, const struct hint_range *range)
+{
+    hint_id(id);
+    for (int turn = 0; turn < 2; turn++) {
+        for (unsigned i = 0; i < q->size; i++) {
+            bool last = i == q->size - 1 && turn == 0;
+            virtio_set_desc(q, i, test_page(range->first + i), PAGE_SIZE, VIRTIO_DESC_WRITE | (last ? 0 : VIRTIO_DESC_NEXT),
+                            (i + 1) % q->size);
+        }
+        offer(0);
+    }
+    return true;
+}
+
+/* Reset, and nobody there: the pages are in use again. */
+static bool unbind(uint32_t id, const struct hint_range *range)
+{
+    bool ok = hint_id(id) && hint_range((uint64_t)test_page(range->first), 1024 * PAGE_SIZE);
+    virtio_reset(&balloon.dev);
+    hint_counts.resets++;
+    for (uint64_t n = 0; n < range->count; n++) {
+        fill_page(range->first + n, 1001);
+    }
+    return ok;
+}
+
+/* --- Several processors at once --- */
+
+static uint32_t noise(unsigned cpu)
+{
+    static uint32_t state[16];
+    state[cpu] = (state[cpu] ? state[cpu] : cpu + 1) * 1664525 + 1013904223;
+    return state[cpu] >> 8;
+}
+
+/* Descriptors, indexes and heads change while the device reads them; what they call free is within the range. */
+static bool scribble_ring(unsigned cpu, const struct hint_range *range)
+{
+    for (int n = 0; cpu && n < 64; n++) {
+        virtio_set_desc(q, noise(cpu) % q->size, test_page(range->first + noise(cpu) % (range->count - 8)), noise(cpu) % (8 * PAGE_SIZE),
+                        noise(cpu) % 4 ? VIRTIO_DESC_WRITE : noise(cpu) % 8, noise(cpu) % (q->size + 1));
+        if (noise(cpu) % 16 == 0) {
+            q->avail[noise(cpu) % 2 ? 1 : 2 + noise(cpu) % q->size] = noise(cpu) % q->size;
+        }
+    }
+    virtio_kick(q);
+    return true;
+}
+
+static bool scribble_registers(unsigned cpu, const struct hint_range *range)
+{
+    static const uint8_t registers16[] = { COMMON_MSIX_CONFIG, COMMON_QUEUE_SELECT, COMMON_QUEUE_SIZE, COMMON_QUEUE_ENABLE };
+    for (int n = 0; cpu && n < 8; n++) {
+        mmio_write32(balloon.dev.config + noise(cpu) % 4 * 4, noise(cpu));
+        mmio_write16(balloon.dev.common + registers16[noise(cpu) % sizeof(registers16)], noise(cpu));
+        mmio_write64(balloon.dev.common + COMMON_QUEUE_DESC + noise(cpu) % 3 * 8, (uint64_t)test_page(range->first));
+        if (noise(cpu) % 64 == 0) {
+            mmio_write8(balloon.dev.common + COMMON_STATUS, noise(cpu) % 16);
+        }
+    }
+    return true;
+}
+
+/* Hints as well as it can meanwhile, and starts the device anew if it has to. */
+static bool persist(uint32_t id, const struct hint_range *range)
+{
+    word = id;
+    virtio_set_desc(q, 0, &word, 4, 0, 0);
+    offer(0);
+    for (uint64_t n = 0; n < 64; n++) {
+        virtio_set_desc(q, 1, test_page(range->first + n * 8), 8 * PAGE_SIZE, VIRTIO_DESC_WRITE, 0);
+        offer(1);
+        if (mmio_read8(balloon.dev.common + COMMON_STATUS) & VIRTIO_NEEDS_RESET) {
+            hint_counts.resets++;
+            virtio_reset(&balloon.dev);
+        }
+        if (q->used[1] != q->added) {
+            return true; /* nobody is there any more */
+        }
+    }
+    return true;
+}
+
 /* Everything that the guest has, itself included. What it then finds at the other end is its own fault; the host must not mind. */
 static bool inuse(uint32_t id, const struct hint_range *range)
 {
@@ -218,6 +320,11 @@ const struct hint_mode hostile_modes[] = {
     { .name = "directions", .help = "buffers the wrong way round", .request = directions },
     { .name = "flood", .help = "more available than the ring holds", .request = flood },
     { .name = "restart", .help = "breaks the device and resets it at once", .request = restart },
+    { .name = "windows", .help = "hints what is not RAM, and no RAM", .request = windows },
+    { .name = "longchain", .help = "a chain as long as the ring, and a longer one", .request = longchain },
+    { .name = "unbind", .help = "resets the device and leaves it", .request = unbind },
+    { .name = "scribblering", .help = "all processors write the ring", .request = persist, .meanwhile = scribble_ring },
+    { .name = "scribbleregisters", .help = "all processors write registers", .request = persist, .meanwhile = scribble_registers },
     { .name = "million", .help = "one page, a million times", .request = million },
     { .name = "inuse", .help = "hints what it uses", .request = inuse },
     { .name = "registers", .help = "writes registers meanwhile", .request = registers },
