@@ -311,11 +311,13 @@ static bool balloon_handle_queue(struct virtio_device *vdev, struct virtqueue *v
     struct virtio_balloon *b = (struct virtio_balloon *)vdev;
     uint64_t budget = BYTES_PER_BATCH;
     bool more = true;
+    int n;
 
     virtqueue_set_notification(vq, false);
-    for (int n = 0; n < ELEMENTS_PER_BATCH && more && budget; n++) {
+    for (n = 0; n < ELEMENTS_PER_BATCH && more && budget; n++) {
         more = handle_step(b, vq, &budget);
     }
+    trace_virtio_balloon_batch(vq->index, n, BYTES_PER_BATCH - budget);
     virtqueue_set_notification(vq, true);
     return virtqueue_ready(vq) && (more || !virtqueue_empty(vq));
 }

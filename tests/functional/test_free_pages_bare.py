@@ -5,6 +5,7 @@ For each way of answering: the guest's memory is compared at both ends, and only
 the source says it left out for that, may differ; the migration takes a bounded time; nothing spins afterwards; the guest goes on at the destination, gets DONE there, and
 finds the data that it did not give away.
 """
+import re
 import time
 
 import ferry
@@ -285,6 +286,23 @@ for hostile_mode in ('lengths', 'loop', 'numbers', 'indirect', 'directions', 'fl
     hostile(hostile_mode)
 for hostile_mode in ('loop', 'restart', 'million', 'rings', 'pcioff'):
     hostile(hostile_mode, '_under_an_iothread', **IOTHREAD)
+
+
+@case
+def work_per_notification_is_bounded():
+    """However much a guest offers at once: docs/virtio.rst says 64 chains or 256 MiB."""
+    for mode in ('million', 'longchain', 'lengths'):
+        source = boot(args=['-trace', 'virtio_balloon_batch'])
+        start_serving(source, mode)
+        target = machine('target', incoming='defer', args=['-S'])
+        move(source, target, free=range(MEMORY >> 12))
+        batches = [(int(chains), int(count)) for chains, count in
+                   re.findall(r'virtio_balloon_batch.* chains (\d+) bytes (\d+)', source.stderr_text())]
+        require(batches, '%s: no batch was traced' % mode)
+        most = [max(figures) for figures in zip(*batches)]
+        require(most[0] <= 64 and most[1] <= 256 << 20, '%s: up to %d chains, %d bytes at once' % (mode, *most))
+        source.close()
+        target.close()
 
 
 def hostile_together(mode, **kwargs):

@@ -5,7 +5,7 @@ cancelled, cut or lose their destination. After each that completes, all of memo
 guest's own ledger says that it gave the page away and has not written to it since, and the source's record says that it left
 the page out as hinted.
 
-FERRY_BULK is the number of completed migrations (default 40, or 1000 with FERRY_SLOW; 50 Linux guests on top), FERRY_SEED the
+FERRY_BULK is the number of completed migrations (default 40, or 1000 with FERRY_SLOW; Linux guests: test_migration_linux.py), FERRY_SEED the
 first guest's seed: `FERRY_SEED=7 FERRY_BULK=1 test_migration_bulk.py bare` runs guest 7 alone.
 """
 import os

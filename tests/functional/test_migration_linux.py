@@ -176,9 +176,9 @@ def await_end(vm):
     return vm.qmp.command('query-migrate')['status']
 
 
-def fault(vm, kind, rng):
+def fault(vm, kind, rng, **kwargs):
     """A migration that something befalls after a random time; the guest goes on here."""
-    target = Linux(hints=True, incoming='defer', name='doomed')
+    target = Linux(hints=True, incoming='defer', name='doomed', **kwargs)
     path = target.dir + '/mig'
     target.qmp.command('migrate-incoming', uri='unix:' + path)
     with socket.socket(socket.AF_UNIX) as channel:
@@ -229,6 +229,29 @@ def ten_faults():
 @slow_case
 def fifty_faults():
     faults(50, 2)
+
+
+@slow_case
+def fifty_migrations_at_random():
+    """Random guests under random loads, each from host to host ten times; on the way some migrations fail or are cancelled."""
+    seed = int(os.environ.get('FERRY_SEED', random.SystemRandom().randrange(1 << 30)))
+    rng, pages, failed = random.Random(seed), 0, 0
+    print('seed %d' % seed, flush=True)
+    for _ in range(5):
+        smp = rng.choice((1, 2, 4))
+        vm = Linux(hints=True, smp=smp, append=rng.choice(('', 'init_on_alloc=0'))).boot()
+        vm.shell('guest-tool hog %d' % rng.randrange(50, 300))
+        for load in rng.sample(sorted(LOADS), 2):
+            start_load(vm, load)
+        for n in range(10):
+            if rng.random() < 0.4:
+                vm.qmp.command('migrate-set-parameters', max_bandwidth=rng.choice((50, 200)) << 20)
+                failed += fault(vm, rng.choice(('cancel', 'kill', 'cut')), rng, smp=smp) != 'completed'
+            vm, info = hop(vm, True, 'hop%d' % n, rng.random() < 0.5, smp=smp)
+            pages += info['free-pages']['hinted']
+            time.sleep(rng.uniform(0, 0.5))
+        vm.close()
+    print('50 migrations completed, %d failed or were cancelled; %d pages stayed behind as hinted' % (failed, pages), flush=True)
 
 
 ferry.main()
