@@ -49,7 +49,7 @@ static bool receive(struct channel *channel, GError **error)
     bool ok;
 
     have_return_path = false;
-    ok = loadvm_run(s, &incoming_ops, channel, error);
+    ok = loadvm_run(s, migration_stream_capabilities(), &incoming_ops, channel, error);
     if (ok) {
         big_lock();
         ok = load_accelerator(error);

@@ -9,6 +9,7 @@
 #include "migration/savevm.h"
 #include "migration/sections.h"
 #include "trace/migration.h"
+#include "util/bitmap.h"
 #include "util/main-loop.h"
 
 #define MACHINE_NAME_LIMIT 255
@@ -22,7 +23,8 @@ struct loadvm {
     bool ram_open;      /* START came, END did not */
     bool ram_done;
     uint32_t ram_id;    /* the sender's number for RAM's section */
-    bool skip_zero;
+    unsigned capabilities;      /* ours */
+    unsigned sent_capabilities; /* the sender's */
     GHashTable *loaded; /* struct section * that came already */
 };
 
@@ -40,10 +42,31 @@ static bool load_capabilities(struct loadvm *l, GError **error)
     uint32_t count = stream_get_u32(l->s);
     char name[256];
 
-    for (uint32_t i = 0; i < count && !stream_error(l->s); i++) {
-        stream_get_counted_string(l->s, name);
-        if (!stream_error(l->s)) {
-            return error_setf(error, "the sender wants capability '%s', which is not supported", name);
+    for (; count && stream_get_counted_string(l->s, name); count--) {
+        int i = 0;
+
+        while (i < STREAM_CAPABILITIES && strcmp(name, stream_capability_names[i])) {
+            i++;
+        }
+        if (i == STREAM_CAPABILITIES) {
+            g_autofree char *printable = g_strescape(name, NULL);
+
+            return error_setf(error, "the sender wants capability '%s', which is not supported", printable);
+        }
+        l->sent_capabilities |= BIT(i);
+    }
+    return true;
+}
+
+/* As QEMU does with those that change its stream: nobody guesses what the other end meant. */
+static bool check_capabilities(const struct loadvm *l, GError **error)
+{
+    for (int i = 0; i < STREAM_CAPABILITIES; i++) {
+        if ((l->capabilities ^ l->sent_capabilities) & BIT(i)) {
+            bool here = l->capabilities & BIT(i);
+
+            return error_setf(error, "capability '%s' is %s here and %s at the sender: it should be the same at both ends",
+                              stream_capability_names[i], here ? "on" : "off", here ? "off" : "on");
         }
     }
     return true;
@@ -63,9 +86,7 @@ static bool load_configuration_subsection(struct loadvm *l, GError **error)
     if (version != 1) {
         return error_setf(error, "'%s' has version %u, known here is 1", name, version);
     }
-    if (!strcmp(name, SUBSECTION_SKIP_ZERO)) {
-        l->skip_zero = true;
-    } else if (!strcmp(name, "configuration/capabilities")) {
+    if (!strcmp(name, SUBSECTION_CAPABILITIES)) {
         return load_capabilities(l, error);
     } else if (!strcmp(name, "configuration/target-page-bits")) {
         uint32_t bits = stream_get_u32(l->s);
@@ -106,7 +127,7 @@ static bool load_configuration(struct loadvm *l, GError **error)
             return false;
         }
     }
-    return !failed(l, error);
+    return !failed(l, error) && check_capabilities(l, error);
 }
 
 static bool load_header(struct loadvm *l, GError **error)
@@ -339,15 +360,15 @@ static bool load_sections(struct loadvm *l, GError **error)
     return ram_load_complete(l->ram, error) && load_description(l, error);
 }
 
-bool loadvm_run(struct stream *s, const struct loadvm_ops *ops, void *opaque, GError **error)
+bool loadvm_run(struct stream *s, unsigned capabilities, const struct loadvm_ops *ops, void *opaque, GError **error)
 {
-    struct loadvm l = { .s = s, .ops = ops, .opaque = opaque };
+    struct loadvm l = { .s = s, .capabilities = capabilities, .ops = ops, .opaque = opaque };
     bool ok;
 
     if (!load_header(&l, error)) {
         return false;
     }
-    l.ram = ram_load_new(l.skip_zero);
+    l.ram = ram_load_new(capabilities);
     l.loaded = g_hash_table_new(NULL, NULL);
     ok = load_sections(&l, error);
     g_hash_table_destroy(l.loaded);

@@ -21,6 +21,8 @@ struct migration_parameters {
 struct migration_parameters migration_parameters(void);
 char *migration_skip_record(void); /* owned by the caller; NULL: none */
 bool migration_capability(MigrationCapability capability);
+/* Those that change the stream, as a set of enum stream_capability. */
+unsigned migration_stream_capabilities(void);
 
 /* ---- migration.c: the one migration ---- */
 

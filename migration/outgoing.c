@@ -55,14 +55,14 @@ static bool start_logging(struct outgoing *out, GError **error)
 
 static bool setup(struct outgoing *out, GError **error)
 {
-    bool skip_zero = migration_capability(MIGRATION_CAPABILITY_SKIP_ZERO_PAGES);
+    unsigned capabilities = migration_stream_capabilities();
     struct migration_parameters parameters = migration_parameters();
     struct page_map *map;
     bool ok;
 
     big_lock();
-    map = page_map_new(&page_log_accel, skip_zero);
-    out->ram = (struct ram_save){ .map = map, .s = out->s };
+    map = page_map_new(&page_log_accel, capabilities & BIT(STREAM_SKIP_ZERO_PAGES));
+    out->ram = (struct ram_save){ .map = map, .s = out->s, .ranges = capabilities & BIT(STREAM_ZERO_PAGE_RANGES) };
     migration.map = map;
     migration.ram = &out->ram;
     ok = start_logging(out, error);
@@ -72,7 +72,7 @@ static bool setup(struct outgoing *out, GError **error)
         return false;
     }
     page_map_scan_holes(map, free_page_absent_words);
-    savevm_put_header(out->s, skip_zero);
+    savevm_put_header(out->s, capabilities);
     if (migration_capability(MIGRATION_CAPABILITY_RETURN_PATH)) {
         uint32_t first_ping = GUINT32_TO_BE(1);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Parameters and capabilities: those that are built, with QEMU's defaults. The schema refuses all others by name. */
 #include "migration/migration-private.h"
+#include "migration/savevm.h"
 #include "qapi/qapi-commands.h"
 
 #define MAX_DOWNTIME_MS 2000000 /* QEMU's bound */
@@ -33,6 +34,12 @@ char *migration_skip_record(void)
 bool migration_capability(MigrationCapability capability)
 {
     return __atomic_load_n(&capabilities[capability], __ATOMIC_RELAXED);
+}
+
+unsigned migration_stream_capabilities(void)
+{
+    return migration_capability(MIGRATION_CAPABILITY_SKIP_ZERO_PAGES) << STREAM_SKIP_ZERO_PAGES |
+           migration_capability(MIGRATION_CAPABILITY_ZERO_PAGE_RANGES) << STREAM_ZERO_PAGE_RANGES;
 }
 
 static bool check_limit(const char *name, bool has, uint64_t value, uint64_t limit, const char *unit, GError **error)

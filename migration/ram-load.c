@@ -7,6 +7,7 @@
 
 #include "migration/ram-load.h"
 #include "migration/ram.h"
+#include "migration/sections.h"
 #include "util/vector-zero.h"
 
 struct load_block {
@@ -17,17 +18,19 @@ struct load_block {
 
 struct ram_load {
     bool pristine;         /* the sender counts on blocks of zeros */
+    bool ranges;           /* RAM_FLAG_RANGE may come */
     bool listed;
     unsigned count;
     struct load_block *blocks;
     struct load_block *last; /* for CONTINUE */
 };
 
-struct ram_load *ram_load_new(bool pristine)
+struct ram_load *ram_load_new(unsigned capabilities)
 {
     struct ram_load *load = g_new0(struct ram_load, 1);
 
-    load->pristine = pristine;
+    load->pristine = capabilities & BIT(STREAM_SKIP_ZERO_PAGES);
+    load->ranges = capabilities & BIT(STREAM_ZERO_PAGE_RANGES);
     RAM_BLOCK_FOREACH(block) {
         load->count += block->migratable && block->used_length;
     }
@@ -170,6 +173,31 @@ static void load_fill(struct load_block *lb, uint64_t page, uint8_t value)
     lb->filled[page / BITS_PER_LONG] |= BIT(page % BITS_PER_LONG);
 }
 
+/* Memory that holds zeros is not touched, however long the range. */
+static bool load_zero_range(struct ram_load *load, struct stream *s, uint64_t page, GError **error)
+{
+    struct load_block *lb = load->last;
+    uint32_t count = stream_get_u32(s);
+    uint64_t end = page + count;
+
+    if (stream_error(s)) {
+        return true; /* the caller tells */
+    }
+    if (!load->ranges) {
+        return error_setf(error, "a range of pages of zeros without capability '%s'",
+                          stream_capability_names[STREAM_ZERO_PAGE_RANGES]);
+    }
+    if (!count || end > lb->block->used_length / GUEST_PAGE_SIZE) {
+        return error_setf(error, "RAM block '%s': a range of %u pages of zeros at 0x%llx, expected 1 to %llu",
+                          lb->block->idstr, count, page * GUEST_PAGE_SIZE,
+                          lb->block->used_length / GUEST_PAGE_SIZE - page);
+    }
+    for (; (page = bitmap_next_set(lb->filled, end, page)) < end; page++) {
+        load_fill(lb, page, 0);
+    }
+    return true;
+}
+
 static bool load_page(struct ram_load *load, struct stream *s, uint64_t header, GError **error)
 {
     uint64_t page = header / GUEST_PAGE_SIZE;
@@ -183,7 +211,11 @@ static bool load_page(struct ram_load *load, struct stream *s, uint64_t header, 
         return error_setf(error, "RAM block '%s': page at 0x%llx is beyond its end (0x%" G_GINT64_MODIFIER "x)",
                           lb->block->idstr, page * GUEST_PAGE_SIZE, lb->block->used_length);
     }
-    if (header & RAM_FLAG_ZERO) {
+    if (header & RAM_FLAG_RANGE) {
+        if (!load_zero_range(load, s, page, error)) {
+            return false;
+        }
+    } else if (header & RAM_FLAG_ZERO) {
         uint8_t value = stream_get_u8(s);
 
         if (!stream_error(s)) {
@@ -256,6 +288,7 @@ bool ram_load_section(struct ram_load *load, struct stream *s, GError **error)
         switch (flags & ~RAM_FLAG_CONTINUE) {
         case RAM_FLAG_PAGE:
         case RAM_FLAG_ZERO:
+        case RAM_FLAG_ZERO | RAM_FLAG_RANGE:
             if (!load_page(load, s, header, error)) {
                 return false;
             }

@@ -7,8 +7,8 @@
 
 struct ram_load;
 
-/* `pristine`: pages of zeros may be missing from the stream, so blocks must begin as zeros. */
-struct ram_load *ram_load_new(bool pristine);
+/* `capabilities`: a set of enum stream_capability, for what may be in the stream or missing from it. */
+struct ram_load *ram_load_new(unsigned capabilities);
 void ram_load_free(struct ram_load *load);
 /* The body of one RAM section (START, PART or END), up to its end mark. */
 bool ram_load_section(struct ram_load *load, struct stream *s, GError **error);

@@ -4,6 +4,7 @@
  *
  *   START: total|MEM_SIZE, then per block: length byte, name, 8 bytes of length; then EOS
  *   PART, END: offset|PAGE [name] 4096 bytes, or offset|ZERO [name] one byte, …; then EOS
+ *   with zero-page-ranges: offset|ZERO|RANGE [name] 4 bytes, the number of pages
  */
 #include <string.h>
 
@@ -69,6 +70,29 @@ static uint8_t *write_zero_records(uint8_t *at, uint64_t page, unsigned count)
     return at;
 }
 
+/* The first run of ones in `bits`, which are not all zeros; it is taken out. */
+static unsigned take_run(unsigned long *bits, unsigned *first)
+{
+    unsigned long after;
+    unsigned count;
+
+    *first = __builtin_ctzl(*bits);
+    after = ~(*bits >> *first);
+    count = after ? __builtin_ctzl(after) : BITS_PER_LONG;
+    *bits &= count < BITS_PER_LONG ? ~((BIT(count) - 1) << *first) : 0;
+    return count;
+}
+
+static void put_zero_ranges(struct ram_save *rs, struct ram_block *block, uint64_t base, unsigned long bits)
+{
+    while (bits) {
+        unsigned first, count = take_run(&bits, &first);
+
+        put_page_header(rs, block, base + first, RAM_FLAG_ZERO | RAM_FLAG_RANGE);
+        stream_put_u32(rs->s, count);
+    }
+}
+
 /* There may be millions: no call per record, and runs of pages at once. */
 static void put_zeros(struct ram_save *rs, struct ram_block *block, uint64_t base, unsigned long bits)
 {
@@ -84,12 +108,9 @@ static void put_zeros(struct ram_save *rs, struct ram_block *block, uint64_t bas
     }
     start = at = stream_reserve(rs->s, BITS_PER_LONG * ZERO_RECORD_SIZE);
     while (bits) {
-        unsigned first = __builtin_ctzl(bits);
-        unsigned long after = ~(bits >> first); /* its low zeros are the run */
-        unsigned count = after ? __builtin_ctzl(after) : BITS_PER_LONG;
+        unsigned first, count = take_run(&bits, &first);
 
         at = write_zero_records(at, base + first, count);
-        bits &= count < BITS_PER_LONG ? ~((BIT(count) - 1) << first) : 0;
     }
     stream_commit(rs->s, at - start);
 }
@@ -137,7 +158,7 @@ static void send_run(struct ram_save *rs, struct block_map *bm, struct page_run 
         /* Where the destination has had zeros from its start, it needs no telling. */
         run->skip[i] = bm->map->pristine ? zero & ~run->sent_before[i] : 0;
         run->zero[i] = zero & ~run->skip[i];
-        put_zeros(rs, bm->block, base, run->zero[i]);
+        (rs->ranges ? put_zero_ranges : put_zeros)(rs, bm->block, base, run->zero[i]);
         put_pages(rs, bm->block, base, run->pages[i] & ~zero);
         add(&rs->normal, run->pages[i] & ~zero);
         add(&rs->duplicate, run->zero[i]);

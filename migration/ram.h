@@ -12,6 +12,7 @@
 #define RAM_FLAG_PAGE     0x08 /* the page's bytes follow */
 #define RAM_FLAG_EOS      0x10 /* the end of this part */
 #define RAM_FLAG_CONTINUE 0x20 /* in the block of the page before; else the block's name follows */
+#define RAM_FLAG_RANGE    0x800 /* ours, with ZERO: 4 bytes follow, how many pages of zeros begin here */
 #define RAM_FLAGS         0xfffull
 #define ZERO_RECORD_SIZE  9    /* offset and flags, and the byte, where no name is needed */
 
@@ -22,6 +23,7 @@ struct ram_save {
     unsigned block;                /* the cursor of the pass */
     uint64_t page;
     uint64_t window;               /* pages to claim at once, at least 1 */
+    bool ranges;                   /* the receiver knows RAM_FLAG_RANGE */
     bool hold_guest_ram;           /* head start: of the large blocks, only what hints have gone past */
     /* Counters; read by other threads, so written with atomics. */
     uint64_t normal, duplicate, zero_skipped;

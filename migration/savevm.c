@@ -5,20 +5,37 @@
 #include "migration/json-writer.h"
 #include "migration/savevm.h"
 #include "migration/sections.h"
+#include "util/bitmap.h"
 
 const char *savevm_machine_name = "none";
 
-void savevm_put_header(struct stream *s, bool skip_zero)
+const char *const stream_capability_names[STREAM_CAPABILITIES] = {
+    [STREAM_SKIP_ZERO_PAGES] = "skip-zero-pages",
+    [STREAM_ZERO_PAGE_RANGES] = "zero-page-ranges",
+};
+
+static void put_capabilities(struct stream *s, unsigned capabilities)
+{
+    stream_put_u8(s, SECTION_SUBSECTION);
+    stream_put_counted_string(s, SUBSECTION_CAPABILITIES);
+    stream_put_u32(s, 1);
+    stream_put_u32(s, __builtin_popcount(capabilities));
+    for (int i = 0; i < STREAM_CAPABILITIES; i++) {
+        if (capabilities & BIT(i)) {
+            stream_put_counted_string(s, stream_capability_names[i]);
+        }
+    }
+}
+
+void savevm_put_header(struct stream *s, unsigned capabilities)
 {
     stream_put_u32(s, STREAM_MAGIC);
     stream_put_u32(s, STREAM_VERSION);
     stream_put_u8(s, SECTION_CONFIGURATION);
     stream_put_u32(s, strlen(savevm_machine_name));
     stream_put_buffer(s, savevm_machine_name, strlen(savevm_machine_name));
-    if (skip_zero) {
-        stream_put_u8(s, SECTION_SUBSECTION);
-        stream_put_counted_string(s, SUBSECTION_SKIP_ZERO);
-        stream_put_u32(s, 1);
+    if (capabilities) {
+        put_capabilities(s, capabilities);
     }
 }
 

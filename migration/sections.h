@@ -3,6 +3,7 @@
 #ifndef FERRY_MIGRATION_SECTIONS_H
 #define FERRY_MIGRATION_SECTIONS_H
 
+#include "migration/savevm.h"
 #include "migration/stream.h"
 #include "migration/vmstate.h"
 
@@ -32,8 +33,9 @@ enum stream_command {
 #define RAM_SECTION_NAME    "ram"
 #define RAM_SECTION_VERSION 4
 
-/* Ours alone: pages of zeros may be missing, the receiver must begin with blocks of zeros. Others refuse the name. */
-#define SUBSECTION_SKIP_ZERO "configuration/skip-zero-pages"
+/* Names of the capabilities that both ends must have on, or both off; whoever does not know one refuses its name. */
+#define SUBSECTION_CAPABILITIES "configuration/capabilities"
+extern const char *const stream_capability_names[STREAM_CAPABILITIES];
 
 struct section {
     char *idstr;

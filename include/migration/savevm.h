@@ -12,10 +12,16 @@
 /* The machine type's name, in each stream's configuration section; set once by migration_init(). */
 extern const char *savevm_machine_name;
 
+/* Capabilities that change the stream, all of them our own: bit n of a set is capability n. */
+enum stream_capability {
+    STREAM_SKIP_ZERO_PAGES,  /* pages of zeros may be missing: the receiver begins with blocks of zeros */
+    STREAM_ZERO_PAGE_RANGES, /* one record may stand for many pages of zeros */
+    STREAM_CAPABILITIES
+};
+
 /* ---- saving ---- */
 
-/* `skip_zero`: say that zero pages may be missing (which only our own receiver takes). */
-void savevm_put_header(struct stream *s, bool skip_zero);
+void savevm_put_header(struct stream *s, unsigned capabilities);
 /* The mark (SECTION_START, PART, END) of RAM's section in front, and its footer behind. */
 void savevm_start_ram(struct stream *s, int mark);
 void savevm_end_ram(struct stream *s);
@@ -37,8 +43,9 @@ struct loadvm_ops {
 
 /*
  * Loads a whole stream. Without the big lock, which is taken for devices' sections only (and let go while the channel
- * makes them wait). `ops` may be NULL. False: the machine is in no usable state.
+ * makes them wait). `capabilities`: the sender must have the same. `ops` may be NULL. False: the machine is in no usable
+ * state.
  */
-bool loadvm_run(struct stream *s, const struct loadvm_ops *ops, void *opaque, GError **error);
+bool loadvm_run(struct stream *s, unsigned capabilities, const struct loadvm_ops *ops, void *opaque, GError **error);
 
 #endif

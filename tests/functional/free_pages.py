@@ -114,8 +114,9 @@ def go_on(source, target, seeds=(5, 6)):
     return counts
 
 
-def skip_zero_pages(vm):
-    vm.qmp.command('migrate-set-capabilities', capabilities=[{'capability': 'skip-zero-pages', 'state': True}])
+def skip_zero_pages(*ends):
+    for vm in ends:
+        vm.qmp.command('migrate-set-capabilities', capabilities=[{'capability': 'skip-zero-pages', 'state': True}])
 
 
 def hop(mode, features='hint', options='', objects=(), how='serve', **kwargs):

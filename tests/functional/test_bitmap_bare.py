@@ -221,7 +221,7 @@ def inflate_and_deflate():
     source.guest('checkzero %d 20000' % FIRST)
     source.guest('verify %d %d 7' % (FIRST + 20000, COUNT - 20000))
     target = machine('target', OPTIONS, incoming='defer', args=['-S'])
-    skip_zero_pages(source)
+    skip_zero_pages(source, target)
     info, differing = move(source, target, free_page_hint_threshold=100)
     require(differing == 0 and info['free-pages']['inflated'] >= 20000, '%d pages differ: %s' % (differing, info['free-pages']))
     target.qmp.command('cont')

@@ -103,7 +103,7 @@ def skip_zero_pages_with_zeroing():
     source = boot()
     start_serving(source, 'zeroing')
     target = machine('target', incoming='defer', args=['-S'])
-    skip_zero_pages(source)
+    skip_zero_pages(source, target)
     info, _ = move(source, target)
     free = info['free-pages']
     require(free['hinted'] + free['hinted-zero'] + free['zero'] >= COUNT, str(free))
@@ -123,7 +123,7 @@ def poison_other_than_zero_is_not_replaced_by_zeros():
     source.guest('balloon poison 0xaaaaaaaa')
     start_serving(source, 'good')
     target = machine('target', options=',page-poison=on', incoming='defer', args=['-S'])
-    skip_zero_pages(source)
+    skip_zero_pages(source, target)
     info, differing = move(source, target)
     require(differing == 0, '%d poisoned pages differ: %s' % (differing, info['free-pages']))
     go_on(source, target)
@@ -379,7 +379,7 @@ def inflated_and_reported_pages_stay_behind():
     source.guest('balloon inflate %d 4096' % FIRST)
     source.guest('balloon report %d 8192' % (FIRST + 4096))
     target = machine('target', incoming='defer', args=['-S'])
-    skip_zero_pages(source)
+    skip_zero_pages(source, target)
     info, differing = move(source, target, free_page_hint_threshold=100)
     free = info['free-pages']
     require(differing == 0, '%d pages differ' % differing)

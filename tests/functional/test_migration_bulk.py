@@ -83,24 +83,26 @@ class Guest:
         self.vm.expect(rb"forgotten\n", 60, start)
         self.hear()
 
-    def set_parameters(self):
+    def set_parameters(self, target):
         rng = self.rng
         parameters = choose(rng, free_page_hint_head_start=(0, 0, 5, 30, 100), free_page_hint_timeout=(1, 10, 100, 5000),
                             free_page_hint_threshold=(0, 0, 0, 25), max_bandwidth=(50 * MIB, 200 * MIB, 1 << 40, 1 << 40),
                             downtime_limit=(1, 30, 300))
-        capabilities = choose(rng, skip_zero_pages=(False, True), return_path=(False, True))
+        capabilities = choose(rng, skip_zero_pages=(False, True), zero_page_ranges=(False, True),
+                              return_path=(False, True))
         self.record = self.vm.dir + '/skipped'
         self.vm.qmp.command('migrate-set-parameters', x_skip_record=self.record, **parameters)
-        self.vm.qmp.command('migrate-set-capabilities', capabilities=[
-            {'capability': name.replace('_', '-'), 'state': state} for name, state in capabilities.items()])
+        for end in (self.vm, target):
+            end.qmp.command('migrate-set-capabilities', capabilities=[
+                {'capability': name.replace('_', '-'), 'state': state} for name, state in capabilities.items()])
         return dict(parameters, **capabilities)
 
     def hop(self):
         """One migration, come what may of it."""
         fault = self.rng.choice((None, None, None, 'cancel', 'kill', 'cut'))
         self.forget()
-        parameters = self.set_parameters()
         target = self.machine('target', incoming='defer', args=['-S'])
+        parameters = self.set_parameters(target)
         path = target.dir + '/mig'
         target.qmp.command('migrate-incoming', uri='unix:' + path)
         with socket.socket(socket.AF_UNIX) as channel:

@@ -53,7 +53,8 @@ def hop(source, hints, name, skip_zero=False, **kwargs):
     target = Linux(hints=hints, incoming='defer', name=name, args=['-S'], **kwargs).take_over(source)
     record = source.dir + '/skipped'
     source.qmp.command('migrate-set-parameters', x_skip_record=record, max_bandwidth=1 << 40)
-    source.qmp.command('migrate-set-capabilities', capabilities=[{'capability': 'skip-zero-pages', 'state': skip_zero}])
+    for vm in (source, target):
+        vm.qmp.command('migrate-set-capabilities', capabilities=[{'capability': 'skip-zero-pages', 'state': skip_zero}])
     free = free_pages(source)
     info = migrate(source, target, timeout=120)
     info['guest-free'] = free

@@ -6,6 +6,7 @@
 #include "migration/savevm.h"
 #include "migration/sections.h"
 #include "util/main-loop.h"
+#include "util/vector-zero.h"
 
 #define BIG   600 /* pages */
 #define SMALL 8
@@ -82,15 +83,18 @@ static void fill(struct ram_block *block, uint32_t seed)
 
 /* ---- making a stream ---- */
 
-static GByteArray *save(bool skip_zero)
+#define SKIP   BIT(STREAM_SKIP_ZERO_PAGES)
+#define RANGES BIT(STREAM_ZERO_PAGE_RANGES)
+
+static GByteArray *save(unsigned capabilities)
 {
-    struct page_map *map = page_map_new(&still_log, skip_zero);
+    struct page_map *map = page_map_new(&still_log, capabilities & SKIP);
     struct stream *s = stream_new_memory_output();
-    struct ram_save rs = { .map = map, .s = s, .window = PAGE_MAP_RUN };
+    struct ram_save rs = { .map = map, .s = s, .window = PAGE_MAP_RUN, .ranges = capabilities & RANGES };
     GByteArray *bytes;
 
     page_map_scan_holes(map, NULL);
-    savevm_put_header(s, skip_zero);
+    savevm_put_header(s, capabilities);
     ram_save_start(&rs);
     ram_save_begin_part(&rs, SECTION_PART);
     while (ram_save_window(&rs)) {
@@ -105,13 +109,13 @@ static GByteArray *save(bool skip_zero)
     return bytes;
 }
 
-static bool load(const void *data, size_t length, GError **error)
+static bool load(const void *data, size_t length, unsigned capabilities, GError **error)
 {
     struct stream *s = stream_new_memory_input(data, length);
     bool ok;
 
     big_unlock();
-    ok = loadvm_run(s, NULL, NULL, error);
+    ok = loadvm_run(s, capabilities, NULL, NULL, error);
     big_lock();
     stream_free(s);
     return ok;
@@ -119,7 +123,7 @@ static bool load(const void *data, size_t length, GError **error)
 
 /* ---- there and back ---- */
 
-static void check_round_trip(bool skip_zero)
+static void check_round_trip(unsigned capabilities)
 {
     g_autofree uint8_t *big_before = NULL, *small_before = NULL;
     uint64_t touched;
@@ -130,7 +134,7 @@ static void check_round_trip(bool skip_zero)
     fill(small, 2);
     device = (struct device){ 0x12345678, 3 };
     touched = populated_pages(big);
-    bytes = save(skip_zero);
+    bytes = save(capabilities);
     g_assert_cmpuint(populated_pages(big), ==, touched); /* a hole is not read */
     big_before = g_memdup2(big->host, big->used_length);
     small_before = g_memdup2(small->host, small->used_length);
@@ -138,7 +142,7 @@ static void check_round_trip(bool skip_zero)
     memset(big->host, 0x55, big->used_length); /* the destination is anything but clean */
     empty(small);
     memset(&device, 0, sizeof(device));
-    g_assert_true(load(bytes->data, bytes->len, &error));
+    g_assert_true(load(bytes->data, bytes->len, capabilities, &error));
     g_assert_no_error(error);
     g_assert_cmpuint(populated_pages(big), <, touched); /* nor are zeros written into one */
     g_assert_cmpmem(big->host, big->used_length, big_before, big->used_length);
@@ -149,17 +153,19 @@ static void check_round_trip(bool skip_zero)
 
 static void test_round_trip(void)
 {
-    check_round_trip(false);
+    check_round_trip(0);
+    check_round_trip(RANGES);
 }
 
 static void test_skip_zero(void)
 {
     GByteArray *with, *without;
 
-    check_round_trip(true);
+    check_round_trip(SKIP);
+    check_round_trip(SKIP | RANGES);
     fill(big, 1);
-    with = save(true);
-    without = save(false);
+    with = save(SKIP);
+    without = save(0);
     g_assert_cmpuint(with->len + 9 * BIG / 2, <, without->len);
     g_byte_array_unref(with);
     g_byte_array_unref(without);
@@ -183,7 +189,7 @@ static void test_layout(void)
     empty(small);
     memset(big->host, 9, 64 * GUEST_PAGE_SIZE);
     memset(big->host + GUEST_PAGE_SIZE, 0, 2 * GUEST_PAGE_SIZE); /* pages of zeros go in front, 64 pages at a time */
-    bytes = save(false);
+    bytes = save(0);
     /* total 0x260000: 600 + 8 pages */
     g_assert_cmpmem(bytes->data, sizeof(head), head, sizeof(head));
     const uint8_t *device_at = memmem(bytes->data, bytes->len, "\6device", 7);
@@ -206,12 +212,13 @@ static void test_truncated(void)
     empty(big);
     empty(small);
     memset(big->host + 5 * GUEST_PAGE_SIZE, 9, GUEST_PAGE_SIZE);
-    bytes = save(true);
+    bytes = save(SKIP | RANGES);
     for (size_t length = 0; length < bytes->len; length++) {
         GError *error = NULL;
 
-        g_assert_false(load(bytes->data, length, &error));
-        if (!strstr(error->message, "the stream ends")) {
+        g_assert_false(load(bytes->data, length, SKIP | RANGES, &error));
+        /* In front of its optional subsection, the configuration looks whole. */
+        if (!strstr(error->message, "the stream ends") && !strstr(error->message, "at both ends")) {
             g_test_message("cut at %zu: '%s'", length, error->message);
             g_test_fail();
         }
@@ -229,20 +236,21 @@ static void test_flipped(void)
     empty(big);
     empty(small);
     memset(small->host, 9, GUEST_PAGE_SIZE);
-    bytes = save(true);
+    bytes = save(SKIP | RANGES);
     for (int i = 0; i < 4000; i++) {
         size_t at = g_rand_int_range(rand, 0, bytes->len);
         uint8_t old = bytes->data[at];
 
         bytes->data[at] ^= 1 << g_rand_int_range(rand, 0, 8);
-        refused += !load(bytes->data, bytes->len, NULL);
+        refused += !load(bytes->data, bytes->len, SKIP | RANGES, NULL);
         bytes->data[at] = old;
     }
     g_assert_cmpuint(refused, >, 50); /* most flips hit a page's content or the description */
     g_byte_array_unref(bytes);
 }
 
-static void check_patch(const void *find, size_t length, size_t at, uint8_t value, const char *message)
+static void check_patch_with(unsigned capabilities, const void *find, size_t length, size_t at, uint8_t value,
+                             const char *message)
 {
     GByteArray *bytes;
     GError *error = NULL;
@@ -251,17 +259,94 @@ static void check_patch(const void *find, size_t length, size_t at, uint8_t valu
     device = (struct device){ 1, 1 };
     empty(big);
     empty(small);
-    bytes = save(false);
+    bytes = save(capabilities);
     found = memmem(bytes->data, bytes->len, find, length);
     g_assert_nonnull(found);
     found[at] = value;
-    g_assert_false(load(bytes->data, bytes->len, &error));
+    g_assert_false(load(bytes->data, bytes->len, capabilities, &error));
     if (!strstr(error->message, message)) {
         g_test_message("'%s' should say '%s'", error->message, message);
         g_test_fail();
     }
     g_error_free(error);
     g_byte_array_unref(bytes);
+}
+
+static void check_patch(const void *find, size_t length, size_t at, uint8_t value, const char *message)
+{
+    check_patch_with(0, find, length, at, value, message);
+}
+
+/* Of `big` 600 pages of zeros: ten ranges of at most 64, the last one of 24 at 576. */
+static void test_refused_ranges(void)
+{
+    static const uint8_t last[] = { 0, 0, 0, 0, 0, 0x24, 0x08, 0x22, 0, 0, 0, 24 };
+
+    check_patch_with(RANGES, last, 12, 11, 0, "RAM block 'big': a range of 0 pages of zeros at 0x240000, expected 1 to 24");
+    check_patch_with(RANGES, last, 12, 11, 25, "a range of 25 pages of zeros at 0x240000");
+    check_patch_with(RANGES, last, 12, 8, 0xff, "a range of 4278190104 pages of zeros at 0x240000");
+    check_patch_with(RANGES, last, 12, 5, 0x25, "a range of 24 pages of zeros at 0x250000, expected 1 to 8");
+    check_patch_with(RANGES, last, 12, 0, 0xff, "RAM block 'big': page at 0xff00000000240000 is beyond its end");
+    check_patch_with(RANGES, last, 12, 7, 0x28, "flags 0x828 is not supported");
+    check_patch_with(RANGES, last, 12, 7, 0x20, "flags 0x820 is not supported");
+    check_patch("\0\0\0\0\0\0\x10\x22\0", 9, 6, 0x18, "a range of pages of zeros without capability 'zero-page-ranges'");
+}
+
+/* What was filled before is zero afterwards; what was not is not touched. Ranges may overlap what came before. */
+static void test_overlapping_ranges(void)
+{
+    static const uint8_t last[] = { 0, 0, 0, 0, 0, 0x24, 0x08, 0x22, 0, 0, 0, 24 };
+    GByteArray *bytes;
+    GError *error = NULL;
+    uint8_t *found;
+
+    empty(big);
+    empty(small);
+    memset(big->host + 10 * GUEST_PAGE_SIZE, 9, 3 * GUEST_PAGE_SIZE);
+    bytes = save(RANGES);
+    found = memmem(bytes->data, bytes->len, last, sizeof(last));
+    g_assert_nonnull(found);
+    memcpy(found, ((uint8_t[]){ 0, 0, 0, 0, 0, 0, 0xb8, 0x22, 0, 0, 2, 0 }), sizeof(last)); /* 512 pages from 11 on */
+    empty(big);
+    g_assert_true(load(bytes->data, bytes->len, RANGES, &error));
+    g_assert_no_error(error);
+    g_assert_cmpint(big->host[10 * GUEST_PAGE_SIZE], ==, 9);
+    g_assert_true(buffer_is_zero(big->host + 11 * GUEST_PAGE_SIZE, 2 * GUEST_PAGE_SIZE));
+    g_assert_cmpuint(populated_pages(big), <=, 512); /* one huge page, where the host has them */
+    g_byte_array_unref(bytes);
+}
+
+/* ---- capabilities ---- */
+
+static void check_capabilities(unsigned there, unsigned here, const char *message)
+{
+    GByteArray *bytes;
+    GError *error = NULL;
+
+    empty(big);
+    empty(small);
+    bytes = save(there);
+    g_assert_false(load(bytes->data, bytes->len, here, &error));
+    g_assert_cmpstr(error->message, ==, message);
+    g_error_free(error);
+    g_byte_array_unref(bytes);
+}
+
+static void test_capabilities(void)
+{
+    static const uint8_t head[] = "QEVM\0\0\0\3\7\0\0\0\4test\5\32configuration/capabilities\0\0\0\1"
+                                  "\0\0\0\2\17skip-zero-pages\20zero-page-ranges\1";
+    GByteArray *bytes = save(SKIP | RANGES);
+
+    g_assert_cmpmem(bytes->data, sizeof(head) - 1, head, sizeof(head) - 1);
+    g_byte_array_unref(bytes);
+    check_capabilities(SKIP, 0, "configuration section: capability 'skip-zero-pages' is off here and on at the sender: it should "
+                       "be the same at both ends");
+    check_capabilities(0, SKIP, "configuration section: capability 'skip-zero-pages' is on here and off at the sender: it should "
+                       "be the same at both ends");
+    check_capabilities(SKIP | RANGES, SKIP, "configuration section: capability 'zero-page-ranges' is off here and on at the "
+                       "sender: it should be the same at both ends");
+    check_patch_with(SKIP, "\17skip-zero-pages", 16, 1, 'x', "the sender wants capability 'xkip-zero-pages', which is not supported");
 }
 
 static void test_refused(void)
@@ -293,10 +378,10 @@ static void test_commands(void)
     struct stream *s = stream_new_memory_output();
     GError *error = NULL;
 
-    savevm_put_header(s, false);
+    savevm_put_header(s, 0);
     savevm_put_command(s, STREAM_COMMAND_OPEN_RETURN_PATH, NULL, 0);
     savevm_put_command(s, 5, "xx", 2); /* postcopy, in QEMU */
-    g_assert_false(load(stream_memory_data(s)->data, stream_memory_data(s)->len, &error));
+    g_assert_false(load(stream_memory_data(s)->data, stream_memory_data(s)->len, 0, &error));
     g_assert_cmpstr(error->message, ==, "command 5 with 2 bytes is not supported");
     g_error_free(error);
     stream_free(s);
@@ -317,6 +402,9 @@ int main(int argc, char **argv)
     g_test_add_func("/migration-stream/truncated", test_truncated);
     g_test_add_func("/migration-stream/flipped", test_flipped);
     g_test_add_func("/migration-stream/refused", test_refused);
+    g_test_add_func("/migration-stream/refused-ranges", test_refused_ranges);
+    g_test_add_func("/migration-stream/overlapping-ranges", test_overlapping_ranges);
+    g_test_add_func("/migration-stream/capabilities", test_capabilities);
     g_test_add_func("/migration-stream/commands", test_commands);
     return g_test_run();
 }
