@@ -2,6 +2,7 @@
 /*
  * What runs inside the Linux guests of tests and benchmarks, built static:
  *   hog MIB [SECONDS]   dirties memory with page-varying data, (sleeps,) exits
+ *   fragment MIB        dirties memory, frees every other page, and keeps the rest
  *   counter PAGES       rewrites pages and verifies them for ever; a lost write prints GUEST-CORRUPT
  *   checked MIB         fills a buffer, checks it against its checksum again and again, rewriting parts
  *   forks               forks, execs nothing, checks what the children return, for ever
@@ -60,6 +61,22 @@ static int run_hog(uint64_t mib)
     printf("GUEST-HOG mib=%llu s=%.2f\n", (unsigned long long)mib, now() - start);
     fflush(stdout);
     sleep(hog_seconds);
+    return 0;
+}
+
+static int run_fragment(uint64_t mib)
+{
+    uint8_t *memory = map(mib << 20);
+    madvise(memory, mib << 20, MADV_NOHUGEPAGE);
+    for (uint64_t at = 0; at < mib << 20; at += PAGE) {
+        memory[at] = 1;
+    }
+    for (uint64_t at = 0; at < mib << 20; at += 2 * PAGE) {
+        madvise(memory + at, PAGE, MADV_DONTNEED);
+    }
+    puts("GUEST-FRAGMENTED");
+    fflush(stdout);
+    pause();
     return 0;
 }
 
@@ -251,7 +268,7 @@ static const struct command {
     int (*run)(uint64_t number);
     int numbers; /* that it must have */
 } commands[] = {
-    { "hog", run_hog, 1 },   { "counter", run_counter, 1 }, { "checked", run_checked, 1 }, { "forks", run_forks, 0 },
+    { "hog", run_hog, 1 },   { "fragment", run_fragment, 1 }, { "counter", run_counter, 1 }, { "checked", run_checked, 1 }, { "forks", run_forks, 0 },
     { "spin", run_spin, 1 }, { "text", run_text, 1 },       { "hold", run_hold, 1 },       { "memcpy", run_memcpy, 1 },
 };
 

@@ -2,6 +2,7 @@
 """Debian's kernels as guests: which are installed, their initial RAM disk, and what a test says to their shell."""
 import os
 import re
+import shutil
 import subprocess
 
 import ferry
@@ -26,25 +27,53 @@ def tool():
     return binary
 
 
-def initrd(version):
-    script, path = os.path.join(TOP, 'scripts/mkinitrd'), os.path.join(BUILD, 'initrd-%s.gz' % version)
-    if not os.path.exists(path) or os.path.getmtime(path) < max(os.path.getmtime(script), os.path.getmtime(tool())):
-        subprocess.run([script, version, tool(), path], check=True)
+def module_sources():
+    folder = os.path.join(TOP, 'guest/linux')
+    return [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(('.c', '.h')) or name == 'Makefile']
+
+
+def build_module(version, target='modules'):
+    """Our own balloon driver (guest/linux/), built for that kernel; the file and what make said, if it had to be made."""
+    headers, folder = '/lib/modules/%s/build' % version, os.path.join(BUILD, 'guest-linux-' + version)
+    path, said = os.path.join(folder, 'ferry_balloon.ko'), ''
+    if not os.path.exists(headers + '/Makefile'):
+        raise Skip('no headers: install linux-headers-' + version)
+    newest = max(os.path.getmtime(source) for source in module_sources())
+    if target != 'modules' or not os.path.exists(path) or os.path.getmtime(path) < newest:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder)
+        for source in module_sources():
+            shutil.copy(source, folder)
+        make = subprocess.run(['make', '-C', folder, 'KDIR=' + headers, target], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, check=False)
+        said = make.stdout
+        ferry.require(make.returncode == 0, said)
+    return path, said
+
+
+def initrd(version, ours=False):
+    """`ours`: with our own balloon driver in place of Debian's."""
+    script, path = os.path.join(TOP, 'scripts/mkinitrd'), os.path.join(BUILD, 'initrd-%s%s.gz' % (version, '-ours' if ours else ''))
+    sources = [script, tool()] + ([build_module(version)[0]] if ours else [])
+    if not os.path.exists(path) or os.path.getmtime(path) < max(map(os.path.getmtime, sources)):
+        subprocess.run([script, version, tool(), path] + sources[2:], check=True)
     return path
 
 
 class Linux(Vm):
-    """A Debian guest with one balloon, bal0."""
+    """A Debian guest with one balloon, bal0. `ours`: with our own driver for it; `offer`: the device offers what only this knows."""
 
-    def __init__(self, flavour='cloud-amd64', hints=False, append='', balloon='', args=(), **kwargs):
+    def __init__(self, flavour='cloud-amd64', hints=False, append='', balloon='', args=(), ours=False, offer=None, **kwargs):
         version = kernel_version(flavour)
         self.markers = 0
         # no_timer_check: Linux panics where a busy host withholds five ticks for 60 ms (on stock the check fails under load, too); under the
         # hypervisors that it knows it leaves the check out of its own accord.
         device = 'virtio-balloon-pci,id=bal0' + (',free-page-hint=on' if hints else '') + balloon
+        if offer if offer is not None else ours:
+            device += ',free-page-bitmap=on,page-bitmap=on'
         kwargs.setdefault('memory', '512M')
         super().__init__(kernel='/boot/vmlinuz-' + version,
-                         args=['-initrd', initrd(version), '-append', 'console=ttyS0 quiet rdinit=/init no_timer_check ' + append,
+                         args=['-initrd', initrd(version, ours), '-append', 'console=ttyS0 quiet rdinit=/init no_timer_check ' + append,
                                '-device', device] + list(args), **kwargs)
 
     def boot(self, timeout=60):

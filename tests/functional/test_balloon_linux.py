@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The balloon under Debian's unmodified driver: inflate, deflate, statistics, reporting, over every interface there is, and
+"""The balloon under Debian's unmodified driver and under our own: inflate, deflate, statistics, reporting, over every interface there is, and
 over a migration."""
 import time
 
@@ -76,6 +76,22 @@ def transitional():
     run()
 
 
+@case
+def our_driver():
+    vm = run(ours=True)
+    require('inflated_trips' in vm.shell('cat /sys/kernel/debug/ferry_balloon-*/balloon'), 'the guest runs another driver')
+
+
+@case
+def our_driver_legacy_only():
+    run(ours=True, balloon=',disable-modern=on')
+
+
+@case
+def our_driver_on_a_device_without_bitmaps():
+    run(ours=True, offer=False, hints=True)
+
+
 @slow_case
 def modern_only():
     run(balloon=',disable-legacy=on')
@@ -98,14 +114,12 @@ def iothread_and_hints():
     run(hints=True, balloon=',iothread=io0', args=['-object', 'iothread,id=io0'])
 
 
-@case
-def reset_and_reload():
-    """A guest that restarts, and a driver that goes and comes back."""
-    vm = Linux().boot()
+def restart(driver, **kwargs):
+    vm = Linux(**kwargs).boot()
     resize(vm, RAM - 64 * MIB)
-    vm.shell('rmmod virtio_balloon')
+    vm.shell('rmmod ' + driver)
     require(vm.qmp.command('query-balloon')['actual'] == RAM, 'the driver went and kept its balloon')
-    vm.shell("insmod $(find / -xdev -name 'virtio_balloon.ko*' | head -n1)")
+    vm.shell("insmod $(find / -xdev -name '%s.ko*' | head -n1)" % driver)
     wait_for('balloon of the new driver', lambda: vm.qmp.command('query-balloon')['actual'] == RAM - 64 * MIB)
     start = len(vm.log)
     vm.qmp.command('system_reset')
@@ -114,11 +128,41 @@ def reset_and_reload():
 
 
 @case
-def reporting():
-    vm = Linux(balloon=',free-page-reporting=on').boot()
+def reset_and_reload():
+    """A guest that restarts, and a driver that goes and comes back."""
+    restart('virtio_balloon')
+
+
+@case
+def reset_and_reload_our_driver():
+    restart('ferry_balloon', ours=True)
+
+
+def report(**kwargs):
+    vm = Linux(balloon=',free-page-reporting=on', **kwargs).boot()
     vm.shell('guest-tool hog 300')
     wait_for('reports to shrink the process from %d MiB' % (vm.rss() / MIB), lambda: vm.rss() < 250 * MIB, 60)
     vm.shell('guest-tool hog 300')
+    check_data(vm)
+
+
+@case
+def reporting():
+    report()
+
+
+@case
+def reporting_by_our_driver():
+    report(ours=True)
+
+
+@case
+def our_driver_gives_back_on_oom():
+    """A process that needs what is in the balloon gets it, and is not killed."""
+    vm = Linux(ours=True, balloon=',deflate-on-oom=on').boot()
+    resize(vm, RAM - 350 * MIB)
+    vm.shell('guest-tool hog 200', 120)
+    require(vm.qmp.command('query-balloon')['actual'] > RAM - 350 * MIB, 'nothing came out of the balloon')
     check_data(vm)
 
 

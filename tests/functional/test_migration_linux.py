@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Migration of Debian guests under load, hints off and on, there and back; memory compared but for the pages that were
-skipped as hinted; faults at random moments that the guest never notices."""
+"""Migration of Debian guests under load, hints off and on, and with our own driver's bitmaps, there and back; memory compared
+but for the pages that were skipped as hinted; faults at random moments that the guest never notices."""
 import os
 import random
 import socket
@@ -70,11 +70,15 @@ def hop(source, hints, name, skip_zero=False, **kwargs):
     return target, info
 
 
-def there_and_back(load, hints, hops=2):
-    vm = Linux(hints=hints).boot()
+def there_and_back(load, hints, hops=2, **kwargs):
+    vm = Linux(hints=hints, **kwargs).boot()
     start_load(vm, load)
     for n in range(hops):
-        vm, info = hop(vm, hints, 'hop%d' % n)
+        if kwargs.get('ours'):  # costs so little that it is worth while for an idle guest
+            vm.qmp.command('migrate-set-parameters', free_page_hint_threshold=0)
+        vm, info = hop(vm, hints, 'hop%d' % n, **kwargs)
+        if kwargs.get('ours'):
+            require(info['free-pages']['hinted'] > 40000, str(info['free-pages']))
         if hints:
             free = info['free-pages']
             require(free['state'] not in ('none', 'no-device', 'not-offered'), 'hints were not asked for: %s' % free)
@@ -84,10 +88,10 @@ def there_and_back(load, hints, hops=2):
 
 
 for load_name in LOADS:
-    for hints_on in (False, True):
-        def generated(load=load_name, hints=hints_on):
-            there_and_back(load, hints, hops=10 if SLOW else 2)
-        generated.__name__ = '%s_hints_%s' % (load_name, 'on' if hints_on else 'off')
+    for how, machine in (('hints_off', {'hints': False}), ('hints_on', {'hints': True}), ('bitmap', {'hints': True, 'ours': True})):
+        def generated(load=load_name, settings=machine):
+            there_and_back(load, hops=10 if SLOW else 2, **settings)
+        generated.__name__ = '%s_%s' % (load_name, how)
         case(generated)
 
 
@@ -202,29 +206,34 @@ def fault(vm, kind, rng, **kwargs):
     return status
 
 
-def faults(count, seed):
+def faults(count, seed, **kwargs):
     seed = int(os.environ.get('FERRY_SEED', seed))
     rng, ends = random.Random(seed), {}
-    vm = Linux(hints=True).boot()
+    vm = Linux(hints=True, **kwargs).boot()
     vm.shell('guest-tool hog 200')
     start_load(vm, 'writer')
     vm.qmp.command('migrate-set-parameters', max_bandwidth=100 << 20)
     for n in range(count):
         kind = ('cancel', 'kill', 'cut')[n % 3]
-        end = (kind, fault(vm, kind, rng))
+        end = (kind, fault(vm, kind, rng, **kwargs))
         ends[end] = ends.get(end, 0) + 1
         vm.shell('true')
         check_data(vm)
     print('seed %d: %s' % (seed, ', '.join('%s: %s %d' % (*end, n) for end, n in sorted(ends.items()))), flush=True)
     struck = sum(n for (_, status), n in ends.items() if status != 'completed')
     require(struck >= count * 2 // 3, 'few faults struck: %s' % ends)
-    vm, _ = hop(vm, True, 'target')
+    vm, _ = hop(vm, True, 'target', **kwargs)
     check_data(vm)
 
 
 @case
 def ten_faults():
     faults(10, 1)
+
+
+@case
+def ten_faults_by_bitmap():
+    faults(10, 3, ours=True)
 
 
 @slow_case

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A bitmap of all memory, in chunks of one page (128 MiB of memory each): no allocation is larger than that, but for the
+ * table of chunks, which kvcalloc gives. Chunks that hold nothing are neither made nor sent.
+ */
+#include <linux/bitmap.h>
+#include <linux/memblock.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "ferry_balloon.h"
+
+/* Under `lock`, where the OOM notifier may wait for us: fail rather than call it. */
+#define MAP_GFP (GFP_KERNEL | __GFP_ZERO | __GFP_NORETRY | __GFP_NOWARN)
+
+/* One more than the last page's number, over all nodes: max_pfn is not exported. */
+static unsigned long pfn_end(void)
+{
+	unsigned long end = 0;
+	int node;
+
+	for_each_online_node(node)
+		end = max(end, pgdat_end_pfn(NODE_DATA(node)));
+	return end;
+}
+
+struct fb_map *fb_map_new(void)
+{
+	struct fb_map *map = kzalloc(sizeof(*map), MAP_GFP);
+
+	if (!map)
+		return NULL;
+	map->count = DIV_ROUND_UP(pfn_end(), FB_CHUNK_BITS);
+	map->chunks = kvcalloc(map->count, sizeof(*map->chunks), MAP_GFP);
+	map->headers = kcalloc(map->count, sizeof(*map->headers), MAP_GFP);
+	if (!map->chunks || !map->headers) {
+		fb_map_free(map);
+		return NULL;
+	}
+	return map;
+}
+
+void fb_map_free(struct fb_map *map)
+{
+	unsigned long i;
+
+	for (i = 0; map->chunks && i < map->count; i++)
+		free_page((unsigned long)map->chunks[i].bits);
+	kvfree(map->chunks);
+	kfree(map->headers);
+	kfree(map);
+}
+
+bool fb_map_prepare(struct fb_map *map, unsigned long first, unsigned long end)
+{
+	unsigned long i;
+
+	for (i = first / FB_CHUNK_BITS; i < min(DIV_ROUND_UP(end, FB_CHUNK_BITS), map->count); i++) {
+		if (map->chunks[i].bits)
+			continue;
+		map->chunks[i].bits = (unsigned long *)__get_free_page(MAP_GFP);
+		if (!map->chunks[i].bits)
+			return false;
+	}
+	return end <= map->count * FB_CHUNK_BITS;
+}
+
+void fb_map_set_block(struct fb_map *map, unsigned long pfn, unsigned int order)
+{
+	struct fb_chunk *chunk = &map->chunks[pfn / FB_CHUNK_BITS];
+	unsigned long at = pfn % FB_CHUNK_BITS;
+
+	/* Blocks lie at multiples of their size, so that none crosses a chunk, and small ones no word. */
+	chunk->used = true;
+	if (order < ilog2(BITS_PER_LONG))
+		chunk->bits[BIT_WORD(at)] |= GENMASK((1u << order) - 1, 0) << at % BITS_PER_LONG;
+	else
+		memset(&chunk->bits[BIT_WORD(at)], 0xff, BITS_TO_BYTES(1u << order));
+}
+
+/* A piece of neighbouring chunks from `first` on; returns how many. */
+static unsigned int prepare_piece(struct fb_map *map, unsigned long first, u32 id)
+{
+	struct virtio_balloon_bitmap_header *header = &map->headers[first];
+	unsigned int count = 0;
+
+	while (count < FB_PIECE_CHUNKS && first + count < map->count && map->chunks[first + count].used)
+		count++;
+	*header = (struct virtio_balloon_bitmap_header){
+		.id = cpu_to_le32(id),
+		.type = cpu_to_le16(VIRTIO_BALLOON_PIECE),
+		.page_shift = PAGE_SHIFT,
+		.first = cpu_to_le64(first * FB_CHUNK_BITS),
+		.bits = cpu_to_le32(count * FB_CHUNK_BITS),
+	};
+	return count;
+}
+
+static bool send_piece(struct fb_map *map, struct fb *fb, struct virtqueue *vq, unsigned long first,
+		       unsigned int count, unsigned int *in_flight)
+{
+	unsigned int i;
+
+	sg_init_table(map->sg, 1 + count);
+	sg_set_buf(&map->sg[0], &map->headers[first], sizeof(map->headers[first]));
+	for (i = 0; i < count; i++)
+		sg_set_buf(&map->sg[1 + i], map->chunks[first + i].bits, PAGE_SIZE);
+	return fb_send(fb, vq, map->sg, 1 + count, &map->headers[first], in_flight);
+}
+
+int fb_map_send(struct fb_map *map, struct fb *fb, struct virtqueue *vq, u32 id, bool (*go_on)(struct fb *fb, u32 id))
+{
+	unsigned int in_flight = 0, pieces = 0, count;
+	unsigned long i;
+	int result = 0;
+
+	for (i = 0; i < map->count && !result; i += max(count, 1u)) {
+		count = map->chunks[i].used ? prepare_piece(map, i, id) : 0;
+		if (!count)
+			continue;
+		if (go_on && !go_on(fb, id))
+			result = -ECANCELED;
+		else if (!send_piece(map, fb, vq, i, count, &in_flight))
+			result = -EIO;
+		else
+			pieces++;
+	}
+	if (!fb_wait(fb, vq, &in_flight))
+		result = -EIO;
+	for (i = 0; i < map->count; i++) {
+		if (map->chunks[i].used)
+			bitmap_zero(map->chunks[i].bits, FB_CHUNK_BITS);
+		map->chunks[i].used = false;
+	}
+	return result ? : pieces;
+}

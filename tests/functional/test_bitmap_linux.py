@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Our own balloon driver (guest/linux/) in Debian's kernels: it builds without a warning, its bitmap covers what is free, and
+nothing is lost when it comes and goes, or sleeps, in the middle of a migration. What it shares with Debian's driver is tested in
+test_balloon_linux.py and test_migration_linux.py."""
+import re
+import shutil
+import time
+
+import ferry
+from ferry import Skip, case, require, slow_case, wait_migration, wait_status
+from linux import Linux, build_module, check_data, kernel_version
+
+MEMORY = 512 << 20
+
+
+def walk(vm):
+    """What the driver says of its last answer."""
+    text = vm.shell('cat /sys/kernel/debug/ferry_balloon-*/walk')
+    return {name: int(value) for name, value in re.findall(r'(\w+) (\d+)', text)}
+
+
+def skipped(path):
+    pages = set()
+    with open(path, encoding='ascii') as f:
+        for line in f:
+            reason, block, offset, length = line.split()
+            if reason == 'hinted' and block == 'pc.ram':
+                pages.update(range(int(offset, 16) >> 12, (int(offset, 16) + int(length, 16)) >> 12))
+    return pages
+
+
+def begin(source, target, **parameters):
+    uri = 'unix:%s/mig' % target.dir
+    target.qmp.command('migrate-incoming', uri=uri)
+    settings = {'free_page_hint_threshold': 0, 'free_page_hint_growth': 100, 'max_bandwidth': 1 << 40, 'x_skip_record': source.dir + '/skipped'}
+    source.qmp.command('migrate-set-parameters', **dict(settings, **parameters))
+    source.qmp.command('migrate', uri=uri)
+
+
+def finish(source, target):
+    """Waits, compares memory, and lets the guest go on."""
+    info = wait_migration(source, timeout=120)
+    wait_status(target, 'paused')
+    hinted = skipped(source.dir + '/skipped')
+    ferry.compare_memory(source, target, MEMORY, excused=lambda page: page in hinted)
+    target.qmp.command('cont')
+    source.close()
+    target.shell('true')
+    check_data(target)
+    return info
+
+
+def hop(source, **machine):
+    target = Linux(incoming='defer', name='target', args=['-S'], **machine).take_over(source)
+    begin(source, target)
+    return target, finish(source, target)
+
+
+# --- the module itself ---
+
+def builds_clean(flavour):
+    if not shutil.which('sparse'):
+        raise Skip('no sparse: install it')
+    _, said = build_module(kernel_version(flavour), 'check')
+    wrong = [line for line in said.splitlines() if re.search(r'warning|error', line)]
+    require(not wrong and 'CHECK' in said, '\n'.join(wrong) or 'sparse did not run: ' + said)
+
+
+@case
+def builds_clean_for_cloud():
+    builds_clean('cloud-amd64')
+
+
+@case
+def builds_clean_for_generic():
+    builds_clean('amd64')
+
+
+# --- what it says ---
+
+def check_coverage(vm, info):
+    free, figures = info['free-pages'], walk(vm)
+    require(free['state'] == 'stopped' and free['rejected'] == 0 and free['late'] == 0, str(free))
+    require(free['covered'] >= 0.99 * free['guest-free'], 'covers %d of %d bytes: %s' % (free['covered'], free['guest-free'], figures))
+    require(figures['requests'] == 1 and figures['cancelled'] == 0, str(figures))
+    require(figures['pages'] >= 0.99 * figures['free_pages'], str(figures))
+    require(figures['steps'] * 256 >= figures['blocks'] and 0 < figures['longest_hold_ns'] <= figures['walk_ns'], str(figures))
+    return free, figures
+
+
+@case
+def covers_what_is_free():
+    vm = Linux(ours=True).boot()
+    vm.shell('guest-tool hog 300')
+    target, info = hop(vm, ours=True)
+    free, _ = check_coverage(target, info)
+    require(free['hinted'] > 90000 and info['ram']['normal'] < 30000, str(info))
+    target.shell('guest-tool hog 300')
+    check_data(target)
+
+
+@case
+def covers_fragmented_memory():
+    """Every other page of most of memory is free: blocks of 4 MiB, by which hints go, are hardly any."""
+    vm = Linux(ours=True).boot()
+    vm.send('guest-tool fragment 380 &\n')
+    vm.expect(rb'GUEST-FRAGMENTED', 60)
+    target, info = hop(vm, ours=True)
+    _, figures = check_coverage(target, info)
+    require(figures['blocks'] > 40000, 'memory is not fragmented: %s' % figures)
+
+
+@case
+def generic_kernel_with_two_vcpus():
+    machine = {'ours': True, 'flavour': 'amd64', 'smp': 2}
+    vm = Linux(**machine).boot(120)
+    target, info = hop(vm, **machine)
+    check_coverage(target, info)
+
+
+# --- who meets whom ---
+
+@case
+def stock_driver_on_a_device_with_bitmaps():
+    machine = {'hints': True, 'offer': True}
+    vm = Linux(**machine).boot()
+    vm.shell('guest-tool hog 300')
+    _, info = hop(vm, **machine)
+    require(info['free-pages']['state'] == 'stopped' and info['free-pages']['covered'] > 300 << 20, str(info['free-pages']))
+
+
+@case
+def our_driver_on_a_device_without_bitmaps():
+    machine = {'hints': True, 'ours': True, 'offer': False}
+    vm = Linux(**machine).boot()
+    vm.shell('guest-tool hog 300')
+    target, info = hop(vm, **machine)
+    require(info['free-pages']['state'] == 'stopped' and info['free-pages']['covered'] > 300 << 20, str(info['free-pages']))
+    target.shell('guest-tool hog 300')
+    check_data(target)
+
+
+# --- in the middle of a migration ---
+
+def disturb(command, times, **machine):
+    machine['ours'] = True
+    vm = Linux(**machine).boot(120)
+    vm.shell('guest-tool hog 200')
+    vm.send('guest-tool counter 2000 &\n')
+    vm.expect(rb'GUEST-STARTED', 30)
+    target = Linux(incoming='defer', name='target', args=['-S'], **machine).take_over(vm)
+    begin(vm, target, max_bandwidth=8 << 20)
+    for _ in range(times):
+        vm.shell(command, 60)
+        time.sleep(0.2)
+    require(vm.qmp.command('query-migrate')['status'] == 'active', 'the migration was over too soon')
+    vm.qmp.command('migrate-set-parameters', max_bandwidth=1 << 40)
+    target.markers = vm.markers + 100
+    finish(vm, target)
+    target.shell('guest-tool hog 200')
+    check_data(target)
+
+
+@case
+def load_and_unload():
+    disturb("rmmod ferry_balloon; insmod /mod/ferry_balloon.ko", 3)
+
+
+@case
+def unbind_and_bind():
+    disturb("cd /sys/bus/virtio/drivers/ferry_balloon; d=$(echo virtio*); echo $d >unbind; echo $d >bind; cd /tmp", 3)
+
+
+@case
+def suspend_and_resume():
+    """Devices go to sleep for five seconds, and come back (only the generic kernel can be asked for that alone)."""
+    disturb('echo devices >/sys/power/pm_test; echo freeze >/sys/power/state; dmesg | grep -q "suspend debug"', 1, flavour='amd64')
+
+
+@slow_case
+def disturbed_many_times():
+    for _ in range(10):
+        load_and_unload()
+        unbind_and_bind()
+
+
+ferry.main()
