@@ -78,14 +78,21 @@ static void broker_done(struct free_page_provider *provider)
 
 static void broker_sample(struct free_page_provider *provider)
 {
+    broker.chosen = NULL;
     for (unsigned i = 0; i < BALLOON_SOURCES; i++) {
         broker.sources[i]->sample(broker.sources[i]);
     }
 }
 
+/* By whom was asked; until somebody was, by whoever knows. */
 static uint64_t broker_guest_free(struct free_page_provider *provider)
 {
-    return broker.chosen ? broker.chosen->guest_free(broker.chosen) : UINT64_MAX;
+    uint64_t bytes = broker.chosen ? broker.chosen->guest_free(broker.chosen) : UINT64_MAX;
+
+    for (unsigned i = 0; !broker.chosen && bytes == UINT64_MAX && i < BALLOON_SOURCES; i++) {
+        bytes = broker.sources[i]->guest_free(broker.sources[i]);
+    }
+    return bytes;
 }
 
 static const struct free_page_provider broker_face = {
@@ -147,7 +154,7 @@ void qmp_balloon(int64_t value, GError **error)
         error_setf(error, "Parameter 'target' expects a size");
         return;
     }
-    balloon_ops->set_target(balloon_opaque, value);
+    balloon_ops->set_target(balloon_opaque, value, error);
 }
 
 BalloonInfo *qmp_query_balloon(GError **error)
@@ -158,6 +165,6 @@ BalloonInfo *qmp_query_balloon(GError **error)
         return NULL;
     }
     info = g_new0(BalloonInfo, 1);
-    info->actual = balloon_ops->get_actual(balloon_opaque);
+    balloon_ops->get_info(balloon_opaque, info);
     return info;
 }

@@ -12,8 +12,9 @@
 #include "util/error.h"
 
 struct balloon_ops {
-    void (*set_target)(void *opaque, uint64_t bytes); /* the guest's memory, not the balloon's size */
-    uint64_t (*get_actual)(void *opaque);             /* bytes that the guest has now */
+    /* The guest's memory, not the balloon's size. */
+    bool (*set_target)(void *opaque, uint64_t bytes, GError **error);
+    void (*get_info)(void *opaque, BalloonInfo *info);
 };
 
 /*

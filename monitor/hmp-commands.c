@@ -263,7 +263,8 @@ static void info_balloon(int argc, char **argv)
     GError *error = NULL;
     BalloonInfo *info = qmp_query_balloon(&error);
     if (!failed(error)) {
-        monitor_printf("balloon: actual=%" PRId64 "\n", info->actual >> 20);
+        monitor_printf("balloon: actual=%" PRId64 "%s%s\n", info->actual >> 20, info->share_only ? " share-only" : "",
+                       info->fixed_size ? " fixed-size" : "");
         qapi_free_BalloonInfo(info);
     }
 }

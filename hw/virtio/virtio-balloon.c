@@ -12,6 +12,7 @@
  * is marked as one. Work per call is bounded; a long chain is worked off in several. Left out: MUST_TELL_HOST (nothing
  * here needs to be told before the guest uses a page).
  */
+#include <inttypes.h>
 #include <string.h>
 
 #include "hw/core/machine.h"
@@ -335,11 +336,16 @@ static uint64_t balloon_actual_bytes(const struct virtio_balloon *b)
     return guest_ram_size() - MIN(guest_ram_size(), (uint64_t)b->actual << VIRTIO_BALLOON_PFN_SHIFT);
 }
 
+static bool is_share_only(const struct virtio_balloon *b)
+{
+    return virtio_has_feature(&b->vdev, VIRTIO_BALLOON_F_SHARE_ONLY);
+}
+
 static void balloon_get_config(struct virtio_device *vdev, uint8_t *config)
 {
     struct virtio_balloon *b = (struct virtio_balloon *)vdev;
     struct virtio_balloon_config c = {
-        .num_pages = b->num_pages,
+        .num_pages = is_share_only(b) ? 0 : b->num_pages,
         .actual = b->actual,
         .free_page_hint_cmd_id = balloon_hint_config(b),
         .poison_val = b->poison_val,
@@ -379,22 +385,40 @@ static uint32_t config_length(const struct virtio_balloon *b)
 
 /* ---- What balloon.c asks for ---- */
 
-static void balloon_set_target(void *opaque, uint64_t bytes)
+static bool may_balloon(const struct virtio_balloon *b, GError **error)
+{
+    if (b->fixed_size) {
+        return error_setf(error, "The balloon has fixed-size=on: the guest keeps its %" PRIu64 " MiB", guest_ram_size() >> 20);
+    }
+    return !is_share_only(b) ||
+           error_setf(error, "The guest's balloon driver shares its free pages, but never gives memory away (share_only=1): "
+                      "the guest keeps its %" PRIu64 " MiB", guest_ram_size() >> 20);
+}
+
+static bool balloon_set_target(void *opaque, uint64_t bytes, GError **error)
 {
     struct virtio_balloon *b = opaque;
 
+    if (bytes < guest_ram_size() && !may_balloon(b, error)) {
+        return false;
+    }
     bytes = MIN(bytes, guest_ram_size());
     b->num_pages = (guest_ram_size() - bytes) >> VIRTIO_BALLOON_PFN_SHIFT;
     trace_virtio_balloon_target(bytes, b->num_pages);
     virtio_notify_config(&b->vdev);
+    return true;
 }
 
-static uint64_t balloon_get_actual(void *opaque)
+static void balloon_get_info(void *opaque, BalloonInfo *info)
 {
-    return balloon_actual_bytes(opaque);
+    const struct virtio_balloon *b = opaque;
+
+    info->actual = balloon_actual_bytes(b);
+    info->has_share_only = info->share_only = is_share_only(b);
+    info->has_fixed_size = info->fixed_size = b->fixed_size;
 }
 
-static const struct balloon_ops broker_ops = { .set_target = balloon_set_target, .get_actual = balloon_get_actual };
+static const struct balloon_ops broker_ops = { .set_target = balloon_set_target, .get_info = balloon_get_info };
 
 /* ---- Reset, start, stop ---- */
 
@@ -586,7 +610,8 @@ static uint64_t balloon_features(const struct virtio_balloon *b)
            (b->page_poison ? VIRTIO_FEATURE(VIRTIO_BALLOON_F_PAGE_POISON) : 0) |
            (b->free_page_reporting ? VIRTIO_FEATURE(VIRTIO_BALLOON_F_REPORTING) : 0) |
            (b->free_page_bitmap ? VIRTIO_FEATURE(VIRTIO_BALLOON_F_FREE_PAGE_BITMAP) : 0) |
-           (b->page_bitmap ? VIRTIO_FEATURE(VIRTIO_BALLOON_F_PAGE_BITMAP) : 0);
+           (b->page_bitmap ? VIRTIO_FEATURE(VIRTIO_BALLOON_F_PAGE_BITMAP) : 0) |
+           (b->share_only ? VIRTIO_FEATURE(VIRTIO_BALLOON_F_SHARE_ONLY) : 0);
 }
 
 static bool add_queues(struct virtio_balloon *b, GError **error)

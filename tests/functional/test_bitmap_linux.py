@@ -140,6 +140,46 @@ def our_driver_on_a_device_without_bitmaps():
     check_data(target)
 
 
+# --- guests that keep their memory ---
+
+def check_keeps_its_memory(vm, member, why):
+    vm.shell('true')
+    try:
+        vm.qmp.command('balloon', value=MEMORY // 2)
+        raise ferry.Failure('the balloon was to be refused')
+    except ferry.QmpError as e:
+        require(why in e.error['desc'], str(e))
+    vm.qmp.command('balloon', value=MEMORY)
+    info = vm.qmp.command('query-balloon')
+    require(info == {'actual': MEMORY, member: True}, str(info))
+
+
+@case
+def shares_but_never_balloons():
+    machine = {'ours': True, 'append': 'guest.driver=share_only=1', 'balloon': ',share-only=on'}
+    vm = Linux(**machine).boot()
+    check_keeps_its_memory(vm, 'share-only', 'share_only=1')
+    target, info = hop(vm, **machine)
+    check_coverage(target, info)
+    target.qmp.command('qom-set', path='/machine/peripheral/bal0', property='guest-stats-polling-interval', value=1)
+    ferry.wait_until(lambda: target.qmp.command('qom-get', path='/machine/peripheral/bal0', property='guest-stats')
+                     ['stats']['stat-free-memory'] > 0, 'statistics')
+
+
+@case
+def shares_but_the_host_does_not_know():
+    """The guest's word holds: it does not follow a target that the host has no reason not to set."""
+    vm = Linux(ours=True, append='guest.driver=share_only=1').boot()
+    vm.qmp.command('balloon', value=MEMORY // 2)
+    time.sleep(1)
+    require(vm.qmp.command('query-balloon') == {'actual': MEMORY}, str(vm.qmp.command('query-balloon')))
+
+
+@case
+def fixed_size():
+    check_keeps_its_memory(Linux(hints=True, balloon=',fixed-size=on').boot(), 'fixed-size', 'fixed-size=on')
+
+
 # --- in the middle of a migration ---
 
 def disturb(command, times, **machine):

@@ -14,7 +14,7 @@ static const struct {
 } feature_names[] = {
     { "stats", BALLOON_STATS },   { "oom", BALLOON_OOM },           { "hint", BALLOON_HINT },          { "poison", BALLOON_POISON },
     { "report", BALLOON_REPORTING }, { "event", VIRTIO_F_EVENT_IDX }, { "indirect", VIRTIO_F_INDIRECT },
-    { "bitmap", BALLOON_FREE_PAGE_BITMAP }, { "pagebitmap", BALLOON_PAGE_BITMAP },
+    { "bitmap", BALLOON_FREE_PAGE_BITMAP }, { "pagebitmap", BALLOON_PAGE_BITMAP }, { "shareonly", BALLOON_SHARE_ONLY },
 };
 #define FEATURES (sizeof(feature_names) / sizeof(feature_names[0]))
 
@@ -188,7 +188,7 @@ static bool run_balloon(int argc, char **argv)
 
 const struct command balloon_commands[] = {
     { "balloon",
-      "init [stats oom hint poison report bitmap pagebitmap event indirect msix intx] | config | inflate FIRST COUNT | deflate FIRST COUNT |"
+      "init [stats oom hint poison report bitmap pagebitmap shareonly event indirect msix intx] | config | inflate FIRST COUNT | deflate FIRST COUNT |"
       " report FIRST COUNT | stats ANSWERS VALUE | poison VALUE | serve MODE FIRST COUNT [SEED] | share MODE FIRST COUNT",
       run_balloon },
     { NULL, NULL, NULL },

@@ -15,6 +15,7 @@
 #define BALLOON_REPORTING (1ull << 5)
 #define BALLOON_FREE_PAGE_BITMAP (1ull << 16)
 #define BALLOON_PAGE_BITMAP (1ull << 17)
+#define BALLOON_SHARE_ONLY (1ull << 18)
 
 #define CONFIG_NUM_PAGES 0
 #define CONFIG_ACTUAL 4

@@ -280,6 +280,38 @@ static void test_sources(void)
     guest_unplug();
 }
 
+/* A guest that only shares, or a host that wants it so: the full size is no news, anything less is refused and has no effect. */
+static void check_keeps_its_memory(const char *const *properties, uint64_t features, const char *why)
+{
+    g_autoptr(GError) error = NULL;
+    BalloonInfo *info;
+
+    start(properties, features, 2);
+    qmp_balloon(GUEST_RAM, &error);
+    g_assert_no_error(error);
+    qmp_balloon(GUEST_RAM / 2, &error);
+    g_assert_nonnull(strstr(error->message, why));
+    g_assert_cmphex(reg_read(CONFIG_REG, 4), ==, 0);
+    info = qmp_query_balloon(NULL);
+    g_assert_cmpint(info->share_only, ==, features != 0);
+    g_assert_cmpint(info->fixed_size, ==, features == 0);
+    qapi_free_BalloonInfo(info);
+    guest_unplug();
+}
+
+static void test_keeps_its_memory(void)
+{
+    check_keeps_its_memory(PROPERTIES("share-only=on"), F(SHARE_ONLY), "share_only=1");
+    check_keeps_its_memory(PROPERTIES("fixed-size=on"), 0, "fixed-size=on");
+
+    start(PROPERTIES("share-only=on"), 0, 2); /* the guest's choice */
+    qmp_balloon(GUEST_RAM / 2, NULL);
+    g_assert_cmphex(reg_read(CONFIG_REG, 4), ==, GUEST_RAM / 2 >> 12);
+    guest_start(F(SHARE_ONLY), 2); /* another driver has chosen otherwise */
+    g_assert_cmphex(reg_read(CONFIG_REG, 4), ==, 0);
+    guest_unplug();
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -293,5 +325,6 @@ int main(int argc, char **argv)
     g_test_add_func("/balloon/bitmap/stop-in-the-middle", test_stop_in_the_middle);
     g_test_add_func("/balloon/bitmap/inflate", test_inflate);
     g_test_add_func("/balloon/bitmap/sources", test_sources);
+    g_test_add_func("/balloon/keeps-its-memory", test_keeps_its_memory);
     return g_test_run();
 }

@@ -48,7 +48,7 @@ struct virtio_balloon {
 
     /* Properties. */
     bool deflate_on_oom, free_page_hint, page_poison, free_page_reporting;
-    bool free_page_bitmap, page_bitmap;
+    bool free_page_bitmap, page_bitmap, share_only, fixed_size;
     char *iothread_id;
     struct iothread *iothread; /* serves the hint queue */
 
