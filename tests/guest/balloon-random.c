@@ -208,7 +208,7 @@ static bool give_and_get(uint64_t first, uint64_t at, uint64_t pages)
 /* What is not RAM, or nothing at all: the device does not go on after that. */
 static bool hint_wild(uint32_t id, const struct hint_range *range)
 {
-    uint64_t end = ram[ram_count - 1].end;
+    uint64_t end = ram[ram_count - 1].end + (1 << 20); /* ACPI tables follow what is free for all: RAM, too */
     const uint64_t wild[] = { end, end + random_below(0, 1ull << 40), 0xa0000, 0xfee00000, 0xfffc0000, ~0xfffull, ~0ull };
     return hint_range(wild[random_below(0, sizeof(wild) / sizeof(wild[0]))], random_below(0, 3) * PAGE_SIZE);
 }
