@@ -193,7 +193,10 @@ def eight_vcpus():
     target = machine('target', smp=8, incoming='defer', args=['-S'])
     info, _ = move(source, target)
     require(info['free-pages']['hinted'] == COUNT, str(info['free-pages']))
-    go_on(source, target)
+    source.close()
+    target.qmp.command('cont')
+    end_serving(target)
+    target.guest('verify 0 %d 5' % FIRST)
     target.guest('atomics', 120)
 
 
