@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 MESON_OPTIONS ?=
 
-.PHONY: all configure-build demo check check-slow check-sanitizers check-tsan install clean distclean bench
+.PHONY: all configure-build demo check check-slow check-sanitizers check-tsan check-model install clean distclean bench
 
 all: configure-build
 	ninja -C $(BUILD) -j $(JOBS)
@@ -36,6 +36,10 @@ check-sanitizers:
 check-tsan:
 	@scripts/install-deps build test
 	@scripts/run-tests --tsan
+
+check-model:
+	@scripts/install-deps model
+	@scripts/check-model
 
 install: all
 	meson install -C $(BUILD)
