@@ -21,6 +21,7 @@
 #include "memory/memory.h"
 #include "target/i386/decode.h"
 #include "target/i386/insn.h"
+#include "target/i386/mmu.h"
 
 /* Low bits of a TLB tag: why the access goes the slow way. */
 #define TLB_INVALID 0x800ull
@@ -66,11 +67,19 @@ struct jump_entry {
     struct tcg_block *block;
 };
 
+/* The last walk that ended in a page larger than 4 KiB: one walk serves all of its pieces, as on a processor. */
+#define LARGE_PAGES 4 /* by bits 22..21 of the address */
+struct large_page {
+    uint64_t va, mask; /* the whole page's; no address fits va = 1 */
+    struct x86_translation walk;
+};
+
 struct tcg_cpu {
     struct tcg_tlb tlb; /* first: mem.h counts on it */
     struct tlb_page pages[MMU_INDEXES][TLB_SIZE];
     bool tlb_used[MMU_INDEXES]; /* anything filled since the last whole flush */
     struct jump_entry jump[2 * JUMP_HALF];
+    struct large_page large[MMU_INDEXES][LARGE_PAGES];
     bool large_used[2]; /* by the address's top bit: pieces of large pages were mapped since the last whole flush */
     bool jump_upper_local; /* the upper half has entries of pages that are not global */
     struct x86_cpu *cpu;

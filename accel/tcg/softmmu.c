@@ -51,12 +51,23 @@ static void flush_index_keep_global(struct tcg_cpu *t, unsigned mmu)
     }
 }
 
+/* With each entry that goes, and not only with pieces of that page: a walk is cheap beside a flush. */
+static void large_pages_forget(struct tcg_cpu *t)
+{
+    for (unsigned mmu = 0; mmu < MMU_INDEXES; mmu++) {
+        for (unsigned i = 0; i < LARGE_PAGES; i++) {
+            t->large[mmu][i].va = 1;
+        }
+    }
+}
+
 void tlb_init(struct tcg_cpu *t)
 {
     for (unsigned mmu = 0; mmu < MMU_INDEXES; mmu++) {
         t->tlb_used[mmu] = true;
         flush_index(t, mmu);
     }
+    large_pages_forget(t);
     jump_cache_clear(t);
     tcg_refresh_views(t);
 }
@@ -68,6 +79,7 @@ void tlb_flush(struct x86_cpu *cpu, bool global_too)
     if (!t) {
         return;
     }
+    large_pages_forget(t);
     for (unsigned mmu = 0; mmu < MMU_INDEXES; mmu++) {
         if (global_too) {
             flush_index(t, mmu);
@@ -107,6 +119,7 @@ void tlb_flush_page(struct x86_cpu *cpu, uint64_t va)
     if (!t) {
         return;
     }
+    large_pages_forget(t);
     for (unsigned mmu = 0; mmu < MMU_INDEXES; mmu++) {
         *tlb_entry(cpu, mmu, va) = invalid_entry;
     }
@@ -220,6 +233,37 @@ static bool entry_allows(const struct tlb_entry *e, uint64_t va, enum x86_access
     return tag_matches(access == X86_ACCESS_READ ? e->read : access == X86_ACCESS_WRITE ? e->write : e->code, va);
 }
 
+static struct large_page *large_page_of(struct tcg_cpu *t, unsigned mmu, uint64_t va)
+{
+    return &t->large[mmu][(va >> 21) % LARGE_PAGES];
+}
+
+/* Whether a walk that was made for another piece of the same page answers for this access, too. */
+static bool large_page_find(struct tcg_cpu *t, unsigned mmu, uint64_t va, enum x86_access access,
+                            struct x86_translation *walk)
+{
+    static const uint8_t prot[] = {
+        [X86_ACCESS_READ] = X86_PROT_READ, [X86_ACCESS_WRITE] = X86_PROT_WRITE, [X86_ACCESS_FETCH] = X86_PROT_FETCH,
+    };
+    const struct large_page *large = large_page_of(t, mmu, va);
+
+    if ((va & large->mask) != large->va || !(large->walk.prot & prot[access])) {
+        return false;
+    }
+    *walk = large->walk;
+    walk->gpa = (walk->gpa & large->mask) | (va & ~large->mask);
+    return true;
+}
+
+static void large_page_note(struct tcg_cpu *t, unsigned mmu, uint64_t va, const struct x86_translation *walk)
+{
+    uint64_t mask = ~0ull << walk->page_bits;
+
+    if (walk->page_bits > GUEST_PAGE_BITS) {
+        *large_page_of(t, mmu, va) = (struct large_page) { .va = va & mask, .mask = mask, .walk = *walk };
+    }
+}
+
 /* The entry for one page and access, filled if need be; raises. */
 static struct tlb_entry *lookup(struct x86_cpu *cpu, uint64_t va, enum x86_access access, unsigned mmu)
 {
@@ -233,10 +277,13 @@ static struct tlb_entry *lookup(struct x86_cpu *cpu, uint64_t va, enum x86_acces
     if (cpu->efer & EFER_LMA && !x86_is_canonical(va)) {
         raise_not_canonical(cpu, va, access);
     }
-    if (!x86_walk(cpu, cpu->tcg->memory, va, access, mmu, &walk, &error)) {
-        log_printf(LOG_MMU, "CPU %d: page fault at %016" PRIx64 " error %02x cr3 %016" PRIx64 "\n", cpu->index, va,
-                   error, cpu->cr3);
-        x86_raise_page_fault(cpu, va, error);
+    if (!large_page_find(cpu->tcg, mmu, va, access, &walk)) {
+        if (!x86_walk(cpu, cpu->tcg->memory, va, access, mmu, &walk, &error)) {
+            log_printf(LOG_MMU, "CPU %d: page fault at %016" PRIx64 " error %02x cr3 %016" PRIx64 "\n", cpu->index,
+                       va, error, cpu->cr3);
+            x86_raise_page_fault(cpu, va, error);
+        }
+        large_page_note(cpu->tcg, mmu, va, &walk);
     }
     fill_entry(cpu, mmu, va, &walk);
     return e;
