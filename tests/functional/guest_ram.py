@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The memory of stopped machines, read past the monitor: from the host's view of the process. Only pages that are present are
-read; the others read as zero, and stay absent."""
+"""The memory of stopped machines, read past the monitor: from the host's view of the process. Only pages that are
+present are read; the others read as zero, and stay absent."""
 import os
 
 PAGE = 4096
@@ -65,5 +65,5 @@ def differing(a, b):
     for start, stop in runs(either.to_bytes(len(a.present), 'little')):
         x, y = a.read(start, stop - start), b.read(start, stop - start)
         if x != y:
-            pages.update(start + n for n in range(stop - start) if x[n * PAGE:(n + 1) * PAGE] != y[n * PAGE:(n + 1) * PAGE])
+            pages.update(start + at // PAGE for at in range(0, len(x), PAGE) if x[at:at + PAGE] != y[at:at + PAGE])
     return pages, len(a.present)

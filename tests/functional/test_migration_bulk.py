@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Migrations in bulk: a bare-metal guest whose processors write all the time goes from process to process, answers requests for
-free pages at random (tests/guest/balloon-random.c), now and then with malice, under random parameters; some migrations are
-cancelled, cut or lose their destination. After each that completes, all of memory is compared. A page may differ only if the
-guest's own ledger says that it gave the page away and has not written to it since, and the source's record says that it left
-the page out as hinted.
+"""Migrations in bulk: a bare-metal guest whose processors write all the time goes from process to process, answers
+requests for free pages at random (tests/guest/balloon-random.c), now and then with malice, under random parameters;
+some migrations are cancelled, cut or lose their destination. After each that completes, all of memory is compared.
+A page may differ only if the guest's own ledger says that it gave the page away and has not written to it since,
+and the source's record says that it left the page out as hinted.
 
-FERRY_BULK is the number of completed migrations (default 40, or 1000 with FERRY_SLOW; Linux guests: test_migration_linux.py), FERRY_SEED the
-first guest's seed: `FERRY_SEED=7 FERRY_BULK=1 test_migration_bulk.py bare` runs guest 7 alone.
+FERRY_BULK is the number of completed migrations (default 40, or 1000 with FERRY_SLOW; Linux guests:
+test_migration_linux.py), FERRY_SEED the first guest's seed: `FERRY_SEED=7 FERRY_BULK=1 test_migration_bulk.py bare`
+runs guest 7 alone.
 """
 import os
 import random
@@ -24,6 +25,7 @@ WANTED = int(os.environ.get('FERRY_BULK', '1000' if SLOW else '40'))
 HOPS = 20          # of one guest
 TEST_START = 0x4100  # first test page
 MIB = 1 << 20
+GETFD = b'{"execute": "getfd", "arguments": {"fdname": "mig"}}\n'
 SUMMED = ('hinted', 'late', 'rejected', 'timed-out', 'requests', 'zero', 'in-doubt-sent')
 
 
@@ -49,7 +51,8 @@ class Guest:
         self.smp = rng.choice((1, 2, 2, 3, 4))
         self.memory = rng.choice((80, 96, 128)) * MIB
         self.poison = rng.random() < 0.1
-        features = ['hint'] + ['poison'] * self.poison + [f for f in ('event', 'indirect', 'stats', 'report') if rng.random() < 0.5]
+        features = ['hint'] + ['poison'] * self.poison
+        features += [f for f in ('event', 'indirect', 'stats', 'report') if rng.random() < 0.5]
         self.options = ',page-poison=on,vectors=2' if self.poison else ',vectors=2'
         self.what = 'seed %d: %d MiB, %d vCPUs, %s' % (seed, self.memory >> 20, self.smp, ' '.join(features))
         self.vm = self.machine('guest')
@@ -67,7 +70,8 @@ class Guest:
         iothread = self.rng.random() < 0.5
         device = 'virtio-balloon-pci,free-page-hint=on,free-page-reporting=on' + self.options
         args = ['-object', 'iothread,id=io0'] * iothread + ['-device', device + ',iothread=io0' * iothread]
-        return Vm(name=name, memory='%dM' % (self.memory >> 20), smp=self.smp, args=args + kwargs.pop('args', []), **kwargs)
+        args += kwargs.pop('args', [])
+        return Vm(name=name, memory='%dM' % (self.memory >> 20), smp=self.smp, args=args, **kwargs)
 
     def hear(self):
         """What the guest has to say is read; a processor that has found a lost write says fail."""
@@ -85,8 +89,9 @@ class Guest:
 
     def set_parameters(self, target):
         rng = self.rng
-        parameters = choose(rng, free_page_hint_head_start=(0, 0, 5, 30, 100), free_page_hint_timeout=(1, 10, 100, 5000),
-                            free_page_hint_threshold=(0, 0, 0, 25), max_bandwidth=(50 * MIB, 200 * MIB, 1 << 40, 1 << 40),
+        parameters = choose(rng, free_page_hint_head_start=(0, 0, 5, 30, 100),
+                            free_page_hint_timeout=(1, 10, 100, 5000), free_page_hint_threshold=(0, 0, 0, 25),
+                            max_bandwidth=(50 * MIB, 200 * MIB, 1 << 40, 1 << 40),
                             downtime_limit=(1, 30, 300))
         capabilities = choose(rng, skip_zero_pages=(False, True), zero_page_ranges=(False, True),
                               return_path=(False, True))
@@ -107,7 +112,7 @@ class Guest:
         target.qmp.command('migrate-incoming', uri='unix:' + path)
         with socket.socket(socket.AF_UNIX) as channel:
             channel.connect(path)
-            socket.send_fds(self.vm.qmp.sock, [b'{"execute": "getfd", "arguments": {"fdname": "mig"}}\n'], [channel.fileno()])
+            socket.send_fds(self.vm.qmp.sock, [GETFD], [channel.fileno()])
             self.vm.qmp.reply('getfd')
             self.vm.qmp.command('migrate', uri='fd:mig')
             try:
@@ -208,21 +213,27 @@ def explain(pages, what):
     require(not pages, '%d pages %s, the first 0x%x' % (len(pages), what, min(pages, default=0)))
 
 
+def migrate_until(wanted, counts):
+    for n in range(1 << 30):
+        if counts.get('completed', 0) >= wanted:
+            return
+        guest = Guest(SEED + n, counts)
+        for _ in range(HOPS):
+            if counts.get('completed', 0) < wanted:
+                guest.hop()
+        guest.end()
+        counts.add('guests')
+
+
 @case
 def bare():
     counts, start = Counts(), time.time()
     print('seed %d' % SEED, flush=True)
-    for n in range(1 << 30):
-        if counts.get('completed', 0) >= WANTED:
-            break
-        guest = Guest(SEED + n, counts)
-        for _ in range(HOPS):
-            if counts.get('completed', 0) < WANTED:
-                guest.hop()
-        guest.end()
-        counts.add('guests')
-    took = time.time() - start
-    print('%s; %.0f s, %.1f migrations a second' % (counts, took, counts['migrations'] / took), flush=True)
+    try:
+        migrate_until(WANTED, counts)
+    finally:
+        took = time.time() - start
+        print('%s; %.0f s, %.1f migrations a second' % (counts, took, counts.get('migrations', 0) / took), flush=True)
 
 
 ferry.main()

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Hints and holes wherever a migration can happen: stopped and started again in the middle, failed and tried again, into files and
-out of them, with guests that are huge, broken, without a driver or fragmented."""
+"""Hints and holes wherever a migration can happen: stopped and started again in the middle, failed and tried again,
+into files and out of them, with guests that are huge, broken, without a driver or fragmented."""
 import os
 import time
 
 import ferry
 from ferry import case, migrate, require, wait_migration, wait_status
-from free_pages import (AFTER, COUNT, FIRST, MEMORY, boot, declared, end_serving, go_on, machine, move, parameters, skip_zero_pages,
-                        skipped, start_serving)
+from free_pages import (AFTER, COUNT, FIRST, MEMORY, boot, declared, end_serving, go_on, machine, move, parameters,
+                        skip_zero_pages, skipped, start_serving)
 from guest_ram import GuestRam, differing
 from linux import Linux, check_data
 
@@ -73,7 +73,8 @@ def destination_without_the_property():
     target = ferry.Vm(name='target', incoming='defer', args=['-device', 'virtio-balloon-pci,id=balloon0'])
     start(source, target)
     wait_migration(source, 'failed')
-    require(target.wait_exit() == 1 and 'virtio-balloon' in target.stderr_text(), 'the target said ' + target.stderr_text())
+    require(target.wait_exit() == 1, 'the target ended well')
+    require('virtio-balloon' in target.stderr_text(), 'the target said ' + target.stderr_text())
     wait_status(source, 'running')
     target = machine('second', incoming='defer', args=['-S'])
     move(source, target)
@@ -217,11 +218,12 @@ def memory_of_another_kind():
 
 @case
 def fragmented_linux_guest():
-    """Linux hints blocks of 4 MiB: of memory in smaller pieces it says nothing, and the source says how much it covered."""
+    """Linux hints blocks of 4 MiB: of smaller pieces it says nothing, and the source says how much it covered."""
     vm = Linux(hints=True, append='init_on_alloc=0').boot()
     vm.shell('guest-tool hog 300')
     vm.shell('i=0; while [ $i -lt 1200 ]; do dd if=/dev/urandom bs=64k count=1 2>/dev/null >>/tmp/a; '
-             'dd if=/tmp/a bs=64k count=1 2>/dev/null >>/tmp/b; i=$((i+1)); done; rm /tmp/a; md5sum /tmp/b >/tmp/sum', 300)
+             'dd if=/tmp/a bs=64k count=1 2>/dev/null >>/tmp/b; i=$((i+1)); done; rm /tmp/a; '
+             'md5sum /tmp/b >/tmp/sum', 300)
     target = Linux(hints=True, incoming='defer', name='target').take_over(vm)
     vm.qmp.command('migrate-set-parameters', max_bandwidth=1 << 40)
     free_before = int(vm.shell('grep MemFree: /proc/meminfo').split('MemFree:')[1].split()[0]) << 10

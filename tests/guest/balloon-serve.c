@@ -283,7 +283,7 @@ static void serve(const struct hint_mode *mode, const struct hint_range *range)
             irq_wait();
         }
     }
-    if (!ok) {
+    if (!ok && !over) {
         print("stuck\n");
     }
 }
