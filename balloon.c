@@ -50,6 +50,7 @@ static void broker_start(struct free_page_provider *provider, uint32_t id)
 
     broker.chosen = choose_source(&state);
     g_assert(broker.chosen);
+    broker.chosen->drop_caches = provider->drop_caches;
     broker.chosen->start(broker.chosen, id);
     provider->poison = broker.chosen->poison;
 }

@@ -16,6 +16,9 @@ struct free_page_counts {
     uint64_t covered_before, pass;       /* of the last request: what `covered` was before it, when it was made */
     int64_t first_hint_ns, stop_ns;      /* after the request; -1: not yet */
     int64_t head_start_ns;               /* how long guest RAM waited */
+    bool dropped_caches;                 /* the guest was asked to, and has told of it: */
+    GuestDropCaches dropped, refused;
+    uint64_t dropped_bytes;
 };
 /* Big lock held. */
 struct free_page_counts free_page_counts(void);

@@ -91,6 +91,12 @@ FreePageStats *free_page_stats(const struct migration_totals *totals)
         .has_guest_free = guest_free != UINT64_MAX,
         .guest_free = guest_free,
         .covered = counts.covered,
+        .has_caches_dropped = counts.dropped_caches,
+        .caches_dropped = counts.dropped,
+        .has_caches_refused = counts.dropped_caches,
+        .caches_refused = counts.refused,
+        .has_caches_freed = counts.dropped_caches,
+        .caches_freed = counts.dropped_bytes,
     };
     stats->rejected = stats->rejected_no_ram + stats->rejected_partial + stats->rejected_malformed;
     fill_skipped(stats, totals->skipped);

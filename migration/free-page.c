@@ -34,6 +34,7 @@ static struct {
     int64_t asked_at, last_hint;
     int64_t head_start_ns, timeout_ns, growth_checked;
     uint64_t threshold;                  /* percent */
+    GuestDropCaches drop_caches;         /* with the next request. Migration thread */
     uint64_t growth, resident_limit;     /* percent; bytes, 0: not set */
     GThread *helper;
     GCond work;
@@ -197,6 +198,18 @@ void free_page_guest_stopped(uint32_t id)
     guest_ended(id, FREE_PAGE_STATE_STOPPED);
 }
 
+void free_page_guest_dropped(uint32_t id, GuestDropCaches dropped, GuestDropCaches refused, uint64_t freed)
+{
+    g_mutex_lock(&fp.lock);
+    if (id && id == fp.id) {
+        fp.counts.dropped_caches = true;
+        fp.counts.dropped = dropped;
+        fp.counts.refused = refused;
+        fp.counts.dropped_bytes = freed;
+    }
+    g_mutex_unlock(&fp.lock);
+}
+
 void free_page_device_stopped(uint32_t id, FreePageState why)
 {
     guest_ended(id, why);
@@ -338,6 +351,7 @@ void free_page_begin(struct page_map *map, const struct migration_parameters *pa
     fp.timeout_ns = parameters->hint_timeout * NS_PER_MS;
     fp.threshold = parameters->hint_threshold;
     fp.growth = parameters->hint_growth;
+    fp.drop_caches = parameters->drop_caches;
     fp.resident_limit = 0;
     fp.held_back = false;
     g_mutex_unlock(&fp.lock);
@@ -424,6 +438,8 @@ static void ask(struct page_map *map, uint64_t pass)
     state = fp.provider ? fp.provider->ready(fp.provider) : FREE_PAGE_STATE_NO_DEVICE;
     if (state == FREE_PAGE_STATE_ACTIVE) {
         fp.asked = true;
+        fp.provider->drop_caches = fp.drop_caches;
+        fp.drop_caches = GUEST_DROP_CACHES_NONE; /* once is enough */
         fp.provider->start(fp.provider, id);
     }
     big_unlock();

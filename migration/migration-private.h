@@ -17,6 +17,7 @@ struct migration_parameters {
     uint64_t downtime_limit;       /* milliseconds */
     uint64_t hint_head_start, hint_timeout;   /* milliseconds */
     uint64_t hint_threshold, hint_growth;     /* percent: of the guest's RAM, of what it populated */
+    GuestDropCaches drop_caches;
 };
 struct migration_parameters migration_parameters(void);
 char *migration_skip_record(void); /* owned by the caller; NULL: none */

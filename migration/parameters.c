@@ -81,6 +81,7 @@ void qmp_migrate_set_parameters(MigrationParameters *p, GError **error)
     take(&parameters.hint_timeout, p->has_free_page_hint_timeout, p->free_page_hint_timeout);
     take(&parameters.hint_threshold, p->has_free_page_hint_threshold, p->free_page_hint_threshold);
     take(&parameters.hint_growth, p->has_free_page_hint_growth, p->free_page_hint_growth);
+    parameters.drop_caches = p->has_guest_drop_caches ? p->guest_drop_caches : parameters.drop_caches;
     if (p->x_skip_record) {
         g_free(skip_record);
         skip_record = *p->x_skip_record ? g_strdup(p->x_skip_record) : NULL;
@@ -103,6 +104,7 @@ MigrationParameters *qmp_query_migrate_parameters(GError **error)
         .has_free_page_hint_timeout = true, .free_page_hint_timeout = now.hint_timeout,
         .has_free_page_hint_threshold = true, .free_page_hint_threshold = now.hint_threshold,
         .has_free_page_hint_growth = true, .free_page_hint_growth = now.hint_growth,
+        .has_guest_drop_caches = true, .guest_drop_caches = now.drop_caches,
         .x_skip_record = migration_skip_record(),
     };
     return p;

@@ -116,9 +116,14 @@ static void run_migrate_set_parameter(int argc, char **argv)
     }
     /* The schema knows the names and types: through its own parser. A bare max-bandwidth counts MiB, as QEMU's HMP has it. */
     uint64_t number;
-    if (parse_size(argv[1], argv[2], &number, strcmp(argv[1], "max-bandwidth") == 0 ? 'M' : 'B', &error)) {
+    bool is_word = strcmp(argv[1], "guest-drop-caches") == 0;
+    if (is_word || parse_size(argv[1], argv[2], &number, strcmp(argv[1], "max-bandwidth") == 0 ? 'M' : 'B', &error)) {
         JsonObject *object = json_object_new();
-        json_object_set_int_member(object, argv[1], number);
+        if (is_word) {
+            json_object_set_string_member(object, argv[1], argv[2]);
+        } else {
+            json_object_set_int_member(object, argv[1], number);
+        }
         JsonNode *node = json_node_init_object(json_node_alloc(), object);
         MigrationParameters *parameters = qapi_MigrationParameters_from_json(node, "", &error);
         if (parameters) {
@@ -336,6 +341,11 @@ static void info_migrate_free_pages(const FreePageStats *stats)
     if (stats->has_guest_free && stats->guest_free) {
         monitor_printf("covered: %" PRIu64 " of %" PRIu64 " kbytes free in the guest (%" PRIu64 " %%)\n",
                        stats->covered >> 10, stats->guest_free >> 10, stats->covered * 100 / stats->guest_free);
+    }
+    if (stats->has_caches_dropped) {
+        monitor_printf("caches dropped: %s, refused: %s, freed: %" PRIu64 " kbytes\n",
+                       GuestDropCaches_str(stats->caches_dropped), GuestDropCaches_str(stats->caches_refused),
+                       stats->caches_freed >> 10);
     }
 }
 

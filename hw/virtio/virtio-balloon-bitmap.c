@@ -16,6 +16,11 @@
 #define HEADER_SIZE sizeof(struct virtio_balloon_bitmap_header)
 #define CHUNK_WORDS (FREE_PAGE_BITS / BITS_PER_LONG)
 
+/* The operator's words are the protocol's bits. */
+G_STATIC_ASSERT(GUEST_DROP_CACHES_PAGECACHE == VIRTIO_BALLOON_DROP_PAGECACHE &&
+                GUEST_DROP_CACHES_SLAB == VIRTIO_BALLOON_DROP_SLAB &&
+                GUEST_DROP_CACHES_ALL == (VIRTIO_BALLOON_DROP_PAGECACHE | VIRTIO_BALLOON_DROP_SLAB));
+
 /* A part of a piece, in pages of 4 KiB. */
 struct chunk {
     uint64_t first; /* page number in guest-physical memory of bit 0 */
@@ -163,6 +168,10 @@ static void take_end(struct virtio_balloon *b, const struct balloon_cursor *curs
         if (b->bitmap_guest_free == UINT64_MAX) {
             b->bitmap_guest_free = end.free_pages << GUEST_PAGE_BITS;
         }
+        if (b->bitmap_drop) {
+            free_page_guest_dropped(request, end.dropped & b->bitmap_drop, end.refused & b->bitmap_drop,
+                                    MIN(end.dropped_pages, ram_total() >> GUEST_PAGE_BITS) << GUEST_PAGE_BITS);
+        }
         free_page_guest_stopped(request);
     }
 }
@@ -235,7 +244,7 @@ void balloon_bitmap_config(struct virtio_balloon *b, struct virtio_balloon_bitma
 {
     g_mutex_lock(&b->hint_lock);
     config->request_id = b->bitmap_request ? b->bitmap_id : 0;
-    config->drop_caches = 0;
+    config->drop_caches = b->bitmap_request ? b->bitmap_drop : 0;
     g_mutex_unlock(&b->hint_lock);
 }
 
@@ -266,6 +275,7 @@ static void provider_start(struct free_page_provider *provider, uint32_t id)
     struct virtio_balloon *b = balloon_of(provider);
 
     provider->poison = virtio_has_feature(&b->vdev, VIRTIO_BALLOON_F_PAGE_POISON);
+    b->bitmap_drop = provider->drop_caches; /* no request is open: nobody reads it */
     set_request(b, id);
     trace_virtio_balloon_bitmap_request(id, b->bitmap_id);
     virtio_notify_config(&b->vdev);

@@ -21,6 +21,8 @@ struct free_page_provider {
     const char *name; /* the device's id or type, for messages */
     /* The guest relies on what is in its free pages (page poison was negotiated). Set before hints come. */
     bool poison;
+    /* What the next start() asks the guest to drop, as the enum counts: bit 0 page cache, bit 1 slab. */
+    GuestDropCaches drop_caches;
     /* FREE_PAGE_STATE_ACTIVE: the guest can be asked now; else why not. */
     FreePageState (*ready)(struct free_page_provider *provider);
     /* Publishes a request under `id` to the guest, which is ready. The one before has ended; no DONE need lie between. */
@@ -64,6 +66,8 @@ enum free_page_verdict free_page_hint(uint32_t id, const struct free_page_range 
 #define FREE_PAGE_BITS 32768u
 enum free_page_verdict free_page_bitmap(uint32_t id, struct ram_block *block, uint64_t first, uint64_t count,
                                         const unsigned long *words);
+/* The guest dropped caches before it looked, as it says at the end of the request `id`; `freed` bytes came of it. */
+void free_page_guest_dropped(uint32_t id, GuestDropCaches dropped, GuestDropCaches refused, uint64_t freed);
 /* The guest said "that was all" under `id`. */
 void free_page_guest_stopped(uint32_t id);
 /* The device was reset or stands still while the request `id` was open: FREE_PAGE_STATE_RESET, _VM_STOPPED. */

@@ -50,9 +50,9 @@ def finish(source, target):
     return info
 
 
-def hop(source, **machine):
+def hop(source, parameters=None, **machine):
     target = Linux(incoming='defer', name='target', args=['-S'], **machine).take_over(source)
-    begin(source, target)
+    begin(source, target, **(parameters or {}))
     return target, finish(source, target)
 
 
@@ -138,6 +138,38 @@ def our_driver_on_a_device_without_bitmaps():
     require(info['free-pages']['state'] == 'stopped' and info['free-pages']['covered'] > 300 << 20, str(info['free-pages']))
     target.shell('guest-tool hog 300')
     check_data(target)
+
+
+# --- dropping caches ---
+
+def drop_caches(vm, **machine):
+    """The guest's log has what its kernel did."""
+    target, info = hop(vm, {'guest_drop_caches': 'all'}, ours=True, **machine)
+    return info['free-pages'], target.shell('dmesg')
+
+
+@case
+def drops_caches():
+    vm = Linux(ours=True).boot()
+    vm.shell('find /proc /sys >/dev/null; true')  # directories and inodes that can go
+    free, log = drop_caches(vm)
+    require(free['caches-dropped'] == 'all' and free['caches-refused'] == 'none' and free['caches-freed'] > 0, str(free))
+    require('drop_caches: 3' in log, log[-500:])
+
+
+@case
+def forbids_dropping_caches():
+    append = 'guest.driver=forbid_drop_caches=1'
+    free, log = drop_caches(Linux(ours=True, append=append).boot(), append=append)
+    require(free['caches-dropped'] == 'none' and free['caches-refused'] == 'all' and free['caches-freed'] == 0, str(free))
+    require('drop_caches' not in log.replace('forbid_drop_caches', ''), log[-500:])
+
+
+@case
+def caches_stay_by_default():
+    target, info = hop(Linux(ours=True).boot(), ours=True)
+    require('caches-dropped' not in info['free-pages'], str(info['free-pages']))
+    require('drop_caches' not in target.shell('dmesg'), 'the guest dropped caches')
 
 
 # --- guests that keep their memory ---

@@ -104,6 +104,18 @@ enum free_page_verdict free_page_bitmap(uint32_t id, struct ram_block *block, ui
     return taken ? FREE_PAGE_TAKEN : FREE_PAGE_LATE;
 }
 
+static struct {
+    GuestDropCaches dropped, refused;
+    uint64_t freed;
+} drop_record;
+void free_page_guest_dropped(uint32_t id, GuestDropCaches dropped, GuestDropCaches refused, uint64_t freed)
+{
+    g_assert_cmpuint(id, ==, open_id);
+    drop_record.dropped = dropped;
+    drop_record.refused = refused;
+    drop_record.freed = freed;
+}
+
 void free_page_guest_stopped(uint32_t id)
 {
     g_mutex_lock(&record_lock);

@@ -266,6 +266,34 @@ static void test_ranges(void)
     finish();
 }
 
+/* Asked for once a migration, and told by the open request only. */
+static void test_drop_caches(void)
+{
+    FreePageStats *stats;
+
+    setup();
+    parameters.drop_caches = GUEST_DROP_CACHES_ALL;
+    begin();
+    g_assert_cmpint(provider.drop_caches, ==, GUEST_DROP_CACHES_ALL);
+    free_page_guest_dropped(device.id + 1, GUEST_DROP_CACHES_ALL, GUEST_DROP_CACHES_NONE, 1);
+    stats = stats_now();
+    g_assert_false(stats->has_caches_dropped);
+    qapi_free_FreePageStats(stats);
+    free_page_guest_dropped(device.id, GUEST_DROP_CACHES_SLAB, GUEST_DROP_CACHES_PAGECACHE, 4096);
+    hint(device.id, 0, 600); /* so that it is asked again */
+    free_page_guest_stopped(device.id);
+    stats = stats_now();
+    g_assert_true(stats->has_caches_dropped && stats->has_caches_refused && stats->has_caches_freed);
+    g_assert_cmpint(stats->caches_dropped, ==, GUEST_DROP_CACHES_SLAB);
+    g_assert_cmpint(stats->caches_refused, ==, GUEST_DROP_CACHES_PAGECACHE);
+    g_assert_cmpuint(stats->caches_freed, ==, 4096);
+    qapi_free_FreePageStats(stats);
+    next_round();
+    g_assert_cmpuint(device.starts, ==, 2);
+    g_assert_cmpint(provider.drop_caches, ==, GUEST_DROP_CACHES_NONE);
+    finish();
+}
+
 static void test_bitmap(void)
 {
     unsigned long words[3] = { ~0ul, 0, 0xff };
@@ -622,6 +650,7 @@ int main(int argc, char **argv)
     g_test_add_func("/free-page/wrong-id", test_wrong_id);
     g_test_add_func("/free-page/ranges", test_ranges);
     g_test_add_func("/free-page/bitmap", test_bitmap);
+    g_test_add_func("/free-page/drop-caches", test_drop_caches);
     g_test_add_func("/free-page/deadline", test_deadline);
     g_test_add_func("/free-page/growth", test_growth);
     g_test_add_func("/free-page/not-needed", test_not_needed);

@@ -280,6 +280,28 @@ static void test_sources(void)
     guest_unplug();
 }
 
+/* What the guest is asked to drop goes with the request and ends with it; it cannot claim more than it was asked for. */
+static void test_drop_caches(void)
+{
+    struct virtio_balloon_bitmap_end *end = guest_ptr(BITS);
+
+    begin(F(FREE_PAGE_BITMAP), 3);
+    provider->drop_caches = GUEST_DROP_CACHES_ALL;
+    start_request(5);
+    g_assert_cmphex(reg_read(REQUEST + 4, 4), ==, 3);
+    provider->stop(provider);
+    g_assert_cmphex(reg_read(REQUEST + 4, 4), ==, 0);
+    provider->drop_caches = GUEST_DROP_CACHES_SLAB;
+    start_request(6);
+    g_assert_cmphex(reg_read(REQUEST + 4, 4), ==, 2);
+    *end = (struct virtio_balloon_bitmap_end){ .dropped = 0xff, .refused = 0xf1, .dropped_pages = 100 };
+    send_raw(QUEUE, (struct virtio_balloon_bitmap_header){ .id = reg_read(REQUEST, 4), .type = VIRTIO_BALLOON_END }, 32);
+    g_assert_cmpuint(drop_record.dropped, ==, GUEST_DROP_CACHES_SLAB);
+    g_assert_cmpuint(drop_record.refused, ==, GUEST_DROP_CACHES_NONE);
+    g_assert_cmpuint(drop_record.freed, ==, 100 * 4096);
+    guest_unplug();
+}
+
 /* A guest that only shares, or a host that wants it so: the full size is no news, anything less is refused and has no effect. */
 static void check_keeps_its_memory(const char *const *properties, uint64_t features, const char *why)
 {
@@ -325,6 +347,7 @@ int main(int argc, char **argv)
     g_test_add_func("/balloon/bitmap/stop-in-the-middle", test_stop_in_the_middle);
     g_test_add_func("/balloon/bitmap/inflate", test_inflate);
     g_test_add_func("/balloon/bitmap/sources", test_sources);
+    g_test_add_func("/balloon/bitmap/drop-caches", test_drop_caches);
     g_test_add_func("/balloon/keeps-its-memory", test_keeps_its_memory);
     return g_test_run();
 }

@@ -15,6 +15,9 @@ struct virtio_balloon_bitmap_config {
     uint32_t drop_caches;
 };
 
+#define VIRTIO_BALLOON_DROP_PAGECACHE 1
+#define VIRTIO_BALLOON_DROP_SLAB      2
+
 #define VIRTIO_BALLOON_PIECE     0
 #define VIRTIO_BALLOON_END       1
 #define VIRTIO_BALLOON_MAX_BITS  1048576u
