@@ -422,6 +422,14 @@ static uint32_t open_epoch(struct page_map *map, struct page_epoch *epoch, uint6
     return id;
 }
 
+static bool is_open(uint32_t id)
+{
+    g_mutex_lock(&fp.lock);
+    bool open = fp.id == id;
+    g_mutex_unlock(&fp.lock);
+    return open;
+}
+
 /* Rule 1: sync, then the epoch and the id, then the guest. Migration thread, no lock. */
 static void ask(struct page_map *map, uint64_t pass)
 {
@@ -436,7 +444,7 @@ static void ask(struct page_map *map, uint64_t pass)
 
     big_lock();
     state = fp.provider ? fp.provider->ready(fp.provider) : FREE_PAGE_STATE_NO_DEVICE;
-    if (state == FREE_PAGE_STATE_ACTIVE) {
+    if (state == FREE_PAGE_STATE_ACTIVE && is_open(id)) { /* the VM may have been stopped and gone on meanwhile */
         fp.asked = true;
         fp.provider->drop_caches = fp.drop_caches;
         fp.drop_caches = GUEST_DROP_CACHES_NONE; /* once is enough */

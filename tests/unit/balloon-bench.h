@@ -213,6 +213,7 @@ static inline void send_stats(unsigned n, uint64_t free)
     stats[2] = (struct virtio_balloon_stat){ VIRTIO_BALLOON_S_CACHES, 77 };
     guest_send(BALLOON_STATISTICS, n, GUEST_BUFFERS + n * 4096, 3 * sizeof(stats[0]) + 3, false);
     guest_kick(BALLOON_STATISTICS);
+    guest_settle();
 }
 
 #define HINT_OPTIONS PROPERTIES("free-page-hint=on")
