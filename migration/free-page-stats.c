@@ -12,6 +12,7 @@ static const char *const state_reasons[FREE_PAGE_STATE__MAX] = {
     [FREE_PAGE_STATE_NOT_OFFERED] = "the balloon device was started without free-page-hint=on or free-page-bitmap=on",
     [FREE_PAGE_STATE_NO_DRIVER] = "the guest has no balloon driver that is ready",
     [FREE_PAGE_STATE_NOT_NEGOTIATED] = "the guest's balloon driver does not tell its free pages in a way that the device offers",
+    [FREE_PAGE_STATE_POISONED] = "the guest poisons its free pages, and relies on what it put there",
     [FREE_PAGE_STATE_BROKEN] = "the balloon device needs a reset by the guest",
     [FREE_PAGE_STATE_VM_STOPPED] = "the guest stands still and answers nothing",
     [FREE_PAGE_STATE_RESET] = "the guest reset the balloon device before it had said all",

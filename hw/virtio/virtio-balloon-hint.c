@@ -240,6 +240,7 @@ static void take_pages(struct virtio_balloon *b, struct balloon_cursor *cursor, 
             batch_add(b, &batch, view, segments[i].gpa + skip, n);
             cursor->offset += n;
             *budget -= n;
+            __atomic_add_fetch(&b->hinted_bytes, n, __ATOMIC_RELAXED);
         }
         before += segments[i].length;
     }

@@ -62,6 +62,7 @@ static void poll_guest(void *opaque)
 void balloon_stats_sample(struct virtio_balloon *b)
 {
     b->stats_sample = UINT64_MAX;
+    __atomic_store_n(&b->hinted_bytes, 0, __ATOMIC_RELAXED);
     b->stats_sampling = ask_guest(b);
 }
 
@@ -80,6 +81,9 @@ static void parse(struct virtio_balloon *b, const struct virtqueue_element *elem
     if (b->stats_sampling) {
         b->stats_sampling = false;
         b->stats_sample = b->stats[VIRTIO_BALLOON_S_MEMFREE];
+        if (b->stats_sample != UINT64_MAX) { /* what it has allocated for its hints already was free, too */
+            b->stats_sample += __atomic_load_n(&b->hinted_bytes, __ATOMIC_RELAXED);
+        }
     }
     b->stats_time = vm_clock_ns(VM_CLOCK_HOST) / NSEC_PER_SEC;
 }

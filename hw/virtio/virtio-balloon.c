@@ -98,7 +98,7 @@ FreePageState balloon_provider_ready(struct virtio_balloon *b, bool offered, enu
         return FREE_PAGE_STATE_NO_DRIVER;
     }
     if (!may_become_zero(b)) { /* free pages stay where they are, and the destination's may hold zeros */
-        return FREE_PAGE_STATE_NOT_NEGOTIATED;
+        return FREE_PAGE_STATE_POISONED;
     }
     return !vq                   ? FREE_PAGE_STATE_NOT_NEGOTIATED
            : virtqueue_ready(vq) ? FREE_PAGE_STATE_ACTIVE

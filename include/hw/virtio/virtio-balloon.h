@@ -58,6 +58,7 @@ struct virtio_balloon {
     bool stats_held;
     uint16_t stats_head;
     uint64_t stats[BALLOON_STATS]; /* UINT64_MAX: the guest did not say */
+    uint64_t hinted_bytes;         /* since the sample was asked for; atomic: the hint queue's thread adds */
     bool stats_sampling;           /* the next free-memory figure is `stats_sample` */
     uint64_t stats_sample;         /* bytes free when a migration began; UINT64_MAX: unknown */
     int64_t stats_time;            /* seconds since 1970; 0: never */
