@@ -269,7 +269,7 @@ static void test_sources(void)
     g_assert_true(provider->poison);
     provider->done(provider);
     reg_write(POISON, 0xaa, 4);
-    g_assert_cmpint(provider->ready(provider), ==, FREE_PAGE_STATE_NOT_NEGOTIATED);
+    g_assert_cmpint(provider->ready(provider), ==, FREE_PAGE_STATE_POISONED);
     guest_unplug();
 
     start(both, 0, 2);
