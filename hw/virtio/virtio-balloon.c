@@ -173,12 +173,14 @@ static void inflate_range(const struct flat_view *view, hwaddr gpa, uint64_t len
     *budget -= MIN(*budget, MAX(length, BYTES_PER_DISCARD));
 }
 
-/* Page numbers come in any order; neighbours are discarded in one go. */
+/* Page numbers come in any order; neighbours are discarded in one go. Those that come out cost nothing, so are not sorted. */
 static void handle_pfns(uint32_t *pfns, unsigned count, bool inflate, uint64_t *budget)
 {
     struct flat_view *view = flat_view_get(&address_space_memory);
 
-    qsort(pfns, count, sizeof(*pfns), compare_u32);
+    if (inflate) {
+        qsort(pfns, count, sizeof(*pfns), compare_u32);
+    }
     for (unsigned i = 0, run; i < count; i += run) {
         hwaddr gpa = (hwaddr)pfns[i] << VIRTIO_BALLOON_PFN_SHIFT;
         uint64_t length;

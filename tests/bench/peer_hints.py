@@ -27,10 +27,10 @@ def ram_resident(vm, mib):
     return resident * 1024 / 1e6
 
 
-def idle_run(side, append='', hints=False):
+def idle_run(side, append='', hints=False, ours=False):
     """Case 1: what the guest uses, and how long that takes."""
-    source = linux(side, args.memory, hints, append=append, name='source').boot(240)
-    target = linux(side, args.memory, hints, append=append, name='target', incoming='defer').take_over(source)
+    source = linux(side, args.memory, hints, append=append, ours=ours, name='source').boot(240)
+    target = linux(side, args.memory, hints, append=append, ours=ours, name='target', incoming='defer').take_over(source)
     warm(1024)
     figures = move(source, target)
     alive(target)
@@ -44,14 +44,14 @@ def peak_resident(vm, mib, samples, stop):
         samples.append(ram_resident(vm, mib))
 
 
-def freed_run(side, append='', hints=True, limit=10**12, balloon='', before=None, **parameters):
+def freed_run(side, append='', hints=True, limit=10**12, balloon='', before=None, ours=False, **parameters):
     """Case 2; adds what query-migrate says of the guest's answer, and resident sizes."""
     mib = args.memory
-    source = linux(side, mib, hints, append=append, balloon=balloon, name='source').boot(240)
+    source = linux(side, mib, hints, append=append, balloon=balloon, ours=ours, name='source').boot(240)
     source.shell('guest-tool hog %d' % hog_mib(mib), 600)
     if before:
         before(source)
-    target = linux(side, mib, hints, append=append, balloon=balloon, name='target', incoming='defer').take_over(source)
+    target = linux(side, mib, hints, append=append, balloon=balloon, ours=ours, name='target', incoming='defer').take_over(source)
     warm(mib)
     if parameters:
         source.qmp.command('migrate-set-parameters', **parameters)
@@ -67,6 +67,7 @@ def freed_run(side, append='', hints=True, limit=10**12, balloon='', before=None
     if free:  # to its stop, or to the end of a request that made the source grow
         figures['guest_ms'] = free.get('time-to-stop', free['head-start'])
     if free.get('guest-free'):
+        figures['used_mb'] = (mib << 20) / 1e6 - free['guest-free'] / 1e6
         figures['covered_percent'] = free['covered'] * 100 / free['guest-free']
         figures['unhinted_mb'] = (free['guest-free'] - min(free['covered'], free['guest-free'])) / 1e6
     alive(target)

@@ -24,6 +24,7 @@ def parse_arguments():
     p.add_argument('--peer-most', type=int, default=4, help='GiB, the largest untouched guest that the peer is asked to move')
     p.add_argument('--limits', default='10,100,1000', help='MB/s, of bandwidth')
     p.add_argument('--writer', type=int, default=4096, help='pages that the busy guest rewrites')
+    p.add_argument('--walks', default='1,8,64', help='GiB, of walk')
     p.add_argument('--timeout', type=float, default=120, help='seconds for one migration')
     p.add_argument('--out', default='.', help='folder for peer-bench.jsonl and peer-bench.csv')
     return p.parse_args()
@@ -50,7 +51,7 @@ def board(side, gib):
 
 
 def linux(side, mib, hints=False, balloon='', **kwargs):
-    extra = board(side, mib / 1024)
+    extra = board(side, mib / 1024) + (['-name', 'guest,debug-threads=on'] if side == 'peer' else [])  # vcpu_seconds() needs names
     if hints:  # the peer offers hints only with an iothread
         extra, balloon = extra + ['-object', 'iothread,id=io0'], balloon + ',iothread=io0'
     return Linux(binary=binary(side), memory='%dM' % mib, hints=hints, balloon=balloon, args=extra, **kwargs)
@@ -60,6 +61,17 @@ def cpu_seconds(vm):
     with open('/proc/%d/stat' % vm.process.pid, encoding='ascii') as f:
         fields = f.read().rsplit(')', 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
+def vcpu_seconds(vm):
+    """Of the threads that run the guest."""
+    total, tasks = 0, '/proc/%d/task' % vm.process.pid
+    for task in os.listdir(tasks):
+        with open('%s/%s/stat' % (tasks, task), encoding='ascii') as f:
+            name, rest = f.read().rsplit(')', 1)
+        if name.split('(', 1)[1].startswith('CPU '):
+            total += sum(int(ticks) for ticks in rest.split()[11:13])
+    return total / os.sysconf('SC_CLK_TCK')
 
 
 def available_mib():
@@ -99,7 +111,7 @@ def move(source, target, limit=10**12, samples=None):
     uri = 'unix:%s/mig' % target.dir
     target.qmp.command('migrate-incoming', uri=uri)
     source.qmp.command('migrate-set-parameters', max_bandwidth=limit)
-    start, used = time.time(), cpu_seconds(source) + cpu_seconds(target)
+    start, used, vcpu = time.time(), cpu_seconds(source) + cpu_seconds(target), vcpu_seconds(source)
     source.qmp.command('migrate', uri=uri)
     info = follow(source, samples)
     ferry.wait_status(target, 'running')
@@ -109,7 +121,7 @@ def move(source, target, limit=10**12, samples=None):
         if time.time() - start > wall + 1:
             break
     return {'total_ms': max(info.get('total-time', 0), 1), 'wall_ms': wall * 1000, 'downtime_ms': info.get('downtime', 0),
-            'transferred_mb': info['ram']['transferred'] / 1e6, 'cpu_s': used}
+            'transferred_mb': info['ram']['transferred'] / 1e6, 'cpu_s': used, 'vcpu_s': vcpu_seconds(source) - vcpu}
 
 
 def alive(target):
