@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "migration/ram-load.h"
+#include "migration/ram-trim.h"
 #include "migration/ram.h"
 #include "migration/sections.h"
 #include "util/vector-zero.h"
@@ -14,6 +15,7 @@ struct load_block {
     struct ram_block *block;
     bool listed;
     unsigned long *filled; /* pages that may hold something else than zeros */
+    struct ram_trim trim;
 };
 
 struct ram_load {
@@ -40,6 +42,7 @@ struct ram_load *ram_load_new(unsigned capabilities)
         if (block->migratable && block->used_length) {
             lb->block = block;
             lb->filled = bitmap_new(block->used_length / GUEST_PAGE_SIZE);
+            ram_trim_init(&lb->trim, block, lb->filled);
             lb++;
         }
     }
@@ -49,6 +52,7 @@ struct ram_load *ram_load_new(unsigned capabilities)
 void ram_load_free(struct ram_load *load)
 {
     for (unsigned i = 0; i < load->count; i++) {
+        ram_trim_free(&load->blocks[i].trim);
         bitmap_free(load->blocks[i].filled, load->blocks[i].block->used_length / GUEST_PAGE_SIZE);
     }
     g_free(load->blocks);
@@ -222,6 +226,7 @@ static bool load_page(struct ram_load *load, struct stream *s, uint64_t header, 
             load_fill(lb, page, value);
         }
     } else {
+        ram_trim_touch(&lb->trim, page);
         lb->filled[page / BITS_PER_LONG] |= BIT(page % BITS_PER_LONG);
         stream_get_buffer(s, lb->block->host + page * GUEST_PAGE_SIZE, GUEST_PAGE_SIZE);
     }
@@ -307,7 +312,10 @@ bool ram_load_section(struct ram_load *load, struct stream *s, GError **error)
     }
 }
 
-bool ram_load_complete(const struct ram_load *load, GError **error)
+bool ram_load_complete(struct ram_load *load, GError **error)
 {
+    for (unsigned i = 0; i < load->count; i++) {
+        ram_trim_region(&load->blocks[i].trim);
+    }
     return load->listed || error_setf(error, "no list of RAM blocks came");
 }

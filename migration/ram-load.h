@@ -12,7 +12,7 @@ struct ram_load *ram_load_new(unsigned capabilities);
 void ram_load_free(struct ram_load *load);
 /* The body of one RAM section (START, PART or END), up to its end mark. */
 bool ram_load_section(struct ram_load *load, struct stream *s, GError **error);
-/* True once a block list has come: without one, the stream held no RAM. */
-bool ram_load_complete(const struct ram_load *load, GError **error);
+/* All RAM is here, before the guest runs. False: no block list has come, so the stream held no RAM. */
+bool ram_load_complete(struct ram_load *load, GError **error);
 
 #endif
