@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Dropping caches when the host asks for it. What does it in the kernel is not exported; the file by which an administrator
- * does it is there for everybody. Whoever runs the guest may forbid it.
+ * Dropping caches when the host asks for it. What does it in the kernel is not exported; the file by which an
+ * administrator does it is there for everybody. Whoever runs the guest may forbid it.
  */
 #include <linux/fs.h>
 #include <linux/module.h>

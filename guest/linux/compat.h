@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What differs between the kernels that this driver is built for, 6.1 and 6.12; nowhere else is a version looked at. */
+/* What differs between the kernels that this driver is built for, 6.1 to 6.12; no other file looks at a version. */
 #ifndef FERRY_BALLOON_COMPAT_H
 #define FERRY_BALLOON_COMPAT_H
 

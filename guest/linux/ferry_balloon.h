@@ -9,8 +9,8 @@
  *   report.c   free page reporting			stats.c   statistics
  *   debug.c    what debugfs shows
  *
- * Each queue is used by one work item at a time (or under `lock`), so that the rings need no lock of their own. Interrupts
- * only wake and queue.
+ * Each queue is used by one work item at a time (or under `lock`), so that the rings need no lock of their own.
+ * Interrupts only wake and queue.
  */
 #ifndef FERRY_BALLOON_H
 #define FERRY_BALLOON_H
@@ -108,8 +108,8 @@ int fb_oom_init(struct fb *fb);
 void fb_oom_exit(struct fb *fb);
 
 /*
- * map.c: a bit per page of memory, in chunks of a page, each made before it is needed or when it is. Sent in pieces of up to
- * FB_PIECE_CHUNKS.
+ * map.c: a bit per page of memory, in chunks of a page, each made before it is needed or when it is. Sent in
+ * pieces of up to FB_PIECE_CHUNKS.
  */
 #define FB_CHUNK_BITS	(PAGE_SIZE * BITS_PER_BYTE)
 #define FB_PIECE_CHUNKS	(VIRTIO_BALLOON_MAX_BITS / FB_CHUNK_BITS)
@@ -129,10 +129,11 @@ struct fb_map {
 struct fb_map *fb_map_new(void);
 void fb_map_free(struct fb_map *map);
 bool fb_map_prepare(struct fb_map *map, unsigned long first, unsigned long end);
-/* 1 << order pages; the chunk exists. */
+/* 1 << order pages, if there is a chunk for them. */
 void fb_map_set_block(struct fb_map *map, unsigned long pfn, unsigned int order);
-/* Sends all that is set, waits for it, and clears it. `go_on`: asked before each piece; NULL: always. Returns pieces, or -errno. */
-int fb_map_send(struct fb_map *map, struct fb *fb, struct virtqueue *vq, u32 id, bool (*go_on)(struct fb *fb, u32 id));
+/* Sends all that is set, waits, clears it. `go_on`: asked before each piece, or NULL. Returns pieces, or -errno. */
+int fb_map_send(struct fb_map *map, struct fb *fb, struct virtqueue *vq, u32 id,
+		bool (*go_on)(struct fb *fb, u32 id));
 
 /* walk.c */
 void fb_walk_free_pages(struct fb_map *map, struct fb_walk_stats *stats);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The standard's free page hints (VIRTIO 1.2, 5.5.6.4): the largest blocks are allocated, hinted under the host's id, and kept
- * until the host says "done", unless the kernel needs them before.
+ * The standard's free page hints (VIRTIO 1.2, 5.5.6.4): the largest blocks are allocated, hinted under the
+ * host's id, and kept until the host says "done", unless the kernel needs them before.
  */
 #include <linux/mm.h>
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The balloon: pages that the host may have. They are allocated in blocks as large as there are, for one allocation of 2 MiB
- * costs little more than one of 4 KiB, and told to the host by bitmap, a quarter of a gigabyte a trip, or, where it does not know
- * bitmaps, by the standard's arrays of page numbers. The balloon's pages do not move (no compaction of balloon memory).
+ * The balloon: pages that the host may have. They are allocated in blocks as large as there are, for one
+ * allocation of 2 MiB costs little more than one of 4 KiB, and told to the host by bitmap, a quarter of a
+ * gigabyte a trip, or, where it does not know bitmaps, by the standard's arrays of page numbers. The
+ * balloon's pages do not move (no compaction of balloon memory).
  */
 #include <linux/delay.h>
 #include <linux/ktime.h>
@@ -203,8 +204,8 @@ static void take_blocks(struct fb *fb, struct batch *batch, u64 wanted)
 }
 
 /*
- * Up to `wanted` pages fewer. The host is told if that can be done: it need not know (VIRTIO_BALLOON_F_MUST_TELL_HOST goes with
- * page numbers only), and memory is short perhaps.
+ * Up to `wanted` pages fewer. The host is told if that can be done: it need not know
+ * (VIRTIO_BALLOON_F_MUST_TELL_HOST goes with page numbers only), and memory is short perhaps.
  */
 static unsigned int deflate(struct fb *fb, u64 wanted, struct fb_map *map)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Ferry's balloon driver: what virtio_balloon does, and bitmaps (Ferry's docs/specs/virtio-balloon-bitmap.rst). It takes the
- * same device; only one of the two can have it.
+ * Ferry's balloon driver: what virtio_balloon does, and bitmaps (Ferry's docs/specs/virtio-balloon-
+ * bitmap.rst). It takes the same device; only one of the two can have it.
  */
 #include <linux/module.h>
 #include <linux/poison.h>

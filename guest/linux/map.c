@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A bitmap of all memory, in chunks of one page (128 MiB of memory each): no allocation is larger than that, but for the
- * table of chunks, which kvcalloc gives. Chunks that hold nothing are neither made nor sent.
+ * A bitmap of all memory, in chunks of one page (128 MiB of memory each): no allocation is larger than that,
+ * but for the table of chunks, which kvcalloc gives. Chunks that hold nothing are neither made nor sent.
  */
 #include <linux/bitmap.h>
 #include <linux/memblock.h>
@@ -67,9 +67,11 @@ bool fb_map_prepare(struct fb_map *map, unsigned long first, unsigned long end)
 
 void fb_map_set_block(struct fb_map *map, unsigned long pfn, unsigned int order)
 {
-	struct fb_chunk *chunk = &map->chunks[pfn / FB_CHUNK_BITS];
-	unsigned long at = pfn % FB_CHUNK_BITS;
+	unsigned long at = pfn % FB_CHUNK_BITS, index = pfn / FB_CHUNK_BITS;
+	struct fb_chunk *chunk = &map->chunks[index];
 
+	if (index >= map->count || !chunk->bits)
+		return; /* memory that was plugged in a moment ago */
 	/* Blocks lie at multiples of their size, so that none crosses a chunk, and small ones no word. */
 	chunk->used = true;
 	if (order < ilog2(BITS_PER_LONG))
@@ -108,7 +110,8 @@ static bool send_piece(struct fb_map *map, struct fb *fb, struct virtqueue *vq, 
 	return fb_send(fb, vq, map->sg, 1 + count, &map->headers[first], in_flight);
 }
 
-int fb_map_send(struct fb_map *map, struct fb *fb, struct virtqueue *vq, u32 id, bool (*go_on)(struct fb *fb, u32 id))
+int fb_map_send(struct fb_map *map, struct fb *fb, struct virtqueue *vq, u32 id,
+		bool (*go_on)(struct fb *fb, u32 id))
 {
 	unsigned int in_flight = 0, pieces = 0, count;
 	unsigned long i;

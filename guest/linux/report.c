@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Free page reporting (VIRTIO 1.2, 5.5.6.5): the kernel picks blocks and keeps them until the host has given them back. */
+/*
+ * Free page reporting (VIRTIO 1.2, 5.5.6.5): the kernel picks blocks and keeps them until the host has given
+ * them back.
+ */
 #include "ferry_balloon.h"
 
 static int report(struct page_reporting_dev_info *info, struct scatterlist *sg, unsigned int count)

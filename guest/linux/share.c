@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Answering requests for free pages with a bitmap: the id first, then the walk, then the pieces under that id, then the end. */
+/*
+ * Answering requests for free pages with a bitmap: the id first, then the walk, then the pieces under that
+ * id, then the end.
+ */
 #include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/slab.h>

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Free pages as the page allocator's own lists have them: every node, zone, order and migrate type. A zone's lock is held
- * for STEP_BLOCKS of a list at most; then the list is turned so that what was not seen comes first, as free page reporting
- * does, and the lock is given up. What is freed meanwhile may be missed, what is allocated meanwhile may have been seen: both
- * are allowed (the host knows what was written after it asked). Nothing is allocated here, and no page is touched.
+ * Free pages as the page allocator's own lists have them: every node, zone, order and migrate type. A zone's
+ * lock is held for STEP_BLOCKS of a list at most; then the list is turned so that what was not seen comes
+ * first, as free page reporting does, and the lock is given up. What is freed meanwhile may be missed, what
+ * is allocated meanwhile may have been seen: both are allowed (the host knows what was written after it
+ * asked). Nothing is allocated here, and no page is touched.
  *
- * Pages in the processors' own caches are on none of these lists; the kernel does not count them as free either.
+ * Pages in the processors' own caches are on none of these lists; the kernel does not count them as free
+ * either.
  */
 #include <linux/ktime.h>
 #include <linux/mm.h>

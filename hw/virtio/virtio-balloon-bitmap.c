@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Bitmaps of pages: free pages on request, inflate and deflate (docs/specs/virtio-balloon-bitmap.rst). The host publishes an
- * id in the configuration; the driver sends pieces of a bitmap under it, then an end. It keeps nothing for us, so that
- * there is no "done"; what it writes meanwhile is told by the dirty log (docs/free-pages.rst, rules 1 to 3).
+ * Bitmaps of pages: free pages on request, inflate and deflate (docs/specs/virtio-balloon-bitmap.rst). The
+ * host publishes an id in the configuration; the driver sends pieces of a bitmap under it, then an end. It
+ * keeps nothing for us, so that there is no "done"; what it writes meanwhile is told by the dirty log
+ * (docs/free-pages.rst, rules 1 to 3).
  *
- *   chain: header | bitmap, over any descriptors      worked off by the chunk: FREE_PAGE_BITS pages, one log fetch each
+ *   chain: header | bitmap, over any descriptors     worked off by the chunk: FREE_PAGE_BITS pages, one log fetch
  *
- * Guest memory changes under our eyes: the header is read once, and each chunk is copied before anything looks at it.
+ * Guest memory changes under our eyes: the header is read once, and each chunk is copied before anything
+ * looks at it.
  */
 #include <string.h>
 
@@ -113,7 +115,10 @@ static uint32_t open_request(struct virtio_balloon *b, uint32_t id)
     return request;
 }
 
-/* Pages [at, at + count) of the chunk are RAM from page `page` of `block` on: its words, as the block's bitmaps lie. */
+/*
+ * Pages [at, at + count) of the chunk are RAM from page `page` of `block` on: its words, as the block's
+ * bitmaps lie.
+ */
 static bool share_pages(uint32_t request, const struct chunk *chunk, unsigned at, unsigned count,
                         struct ram_block *block, uint64_t page)
 {

@@ -173,7 +173,7 @@ static void inflate_range(const struct flat_view *view, hwaddr gpa, uint64_t len
     *budget -= MIN(*budget, MAX(length, BYTES_PER_DISCARD));
 }
 
-/* Page numbers come in any order; neighbours are discarded in one go. Those that come out cost nothing, so are not sorted. */
+/* Page numbers come in any order; neighbours are discarded in one go. Nothing is done with those that come out. */
 static void handle_pfns(uint32_t *pfns, unsigned count, bool inflate, uint64_t *budget)
 {
     struct flat_view *view = flat_view_get(&address_space_memory);
@@ -211,7 +211,8 @@ static void deflate_run(hwaddr gpa, uint64_t length, uint64_t *budget)
     trace_virtio_balloon_deflate(gpa, length);
 }
 
-static bool handle_page_bitmap(struct virtio_balloon *b, struct virtqueue *vq, enum balloon_queue role, uint64_t *budget)
+static bool handle_page_bitmap(struct virtio_balloon *b, struct virtqueue *vq, enum balloon_queue role,
+                               uint64_t *budget)
 {
     struct balloon_cursor *cursor = &b->cursors[role];
     bool more = balloon_cursor_next(cursor, vq);
@@ -390,11 +391,12 @@ static uint32_t config_length(const struct virtio_balloon *b)
 static bool may_balloon(const struct virtio_balloon *b, GError **error)
 {
     if (b->fixed_size) {
-        return error_setf(error, "The balloon has fixed-size=on: the guest keeps its %" PRIu64 " MiB", guest_ram_size() >> 20);
+        return error_setf(error, "The balloon has fixed-size=on: the guest keeps its %" PRIu64 " MiB",
+                          guest_ram_size() >> 20);
     }
     return !is_share_only(b) ||
-           error_setf(error, "The guest's balloon driver shares its free pages, but never gives memory away (share_only=1): "
-                      "the guest keeps its %" PRIu64 " MiB", guest_ram_size() >> 20);
+           error_setf(error, "The guest's balloon driver shares its free pages, but never gives memory away "
+                      "(share_only=1): the guest keeps its %" PRIu64 " MiB", guest_ram_size() >> 20);
 }
 
 static bool balloon_set_target(void *opaque, uint64_t bytes, GError **error)

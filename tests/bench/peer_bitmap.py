@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""peer-bench's experiments about our own balloon driver (guest/linux/): free pages by bitmap, what the walk costs, and
+"""peer-bench's experiments about our own balloon driver (guest/linux/): free pages by bitmap, what the walk costs,
 inflating and deflating. Ferry runs it; the peer runs Debian's driver on the same kernel. See peer_experiments.py."""
 import re
 import time
@@ -21,8 +21,8 @@ def close_all():
 def walk_figures(vm):
     text = vm.shell('cat /sys/kernel/debug/ferry_balloon-*/walk')
     walk = {name: int(value) for name, value in re.findall(r'(\w+) (\d+)', text)}
-    return {'walk_ms': walk['walk_ns'] / 1e6, 'answer_ms': walk['answer_ns'] / 1e6, 'longest_hold_us': walk['longest_hold_ns'] / 1e3,
-            'blocks': float(walk['blocks'])}
+    return {'walk_ms': walk['walk_ns'] / 1e6, 'answer_ms': walk['answer_ns'] / 1e6,
+            'longest_hold_us': walk['longest_hold_ns'] / 1e3, 'blocks': float(walk['blocks'])}
 
 
 def bitmap_run(side, append):
@@ -41,7 +41,8 @@ def bitmap_run(side, append):
 
 
 def bitmap():
-    aims = {'guest_ms': ('value', 50), 'of_idle': ('value', 1.2), 'mb_of_used': ('value', 1.05), 'uncovered_percent': ('value', 1)}
+    aims = {'guest_ms': ('value', 50), 'of_idle': ('value', 1.2), 'mb_of_used': ('value', 1.05),
+            'uncovered_percent': ('value', 1)}
     for kernel, append in KERNELS:
         yield ('freed, by bitmap, ' + kernel, lambda side, append=append: bitmap_run(side, append),
                aims if append else dict(aims, vcpu_of_hints=('value', 0.05)))
@@ -54,6 +55,7 @@ def fragmented_half(ours):
     source.expect(rb'GUEST-FRAGMENTED', 300)
     source.qmp.command('migrate-set-parameters', free_page_hint_threshold=0, free_page_hint_growth=100)
     target = linux('ferry', args.memory, not ours, ours=ours, name='target', incoming='defer').take_over(source)
+    warm(args.memory)
     figures = move(source, target)
     free = source.qmp.command('query-migrate')['free-pages']
     figures['uncovered_percent'] = 100 - free['covered'] * 100 / free['guest-free']

@@ -29,7 +29,8 @@ def tool():
 
 def module_sources():
     folder = os.path.join(TOP, 'guest/linux')
-    return [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(('.c', '.h')) or name == 'Makefile']
+    names = [name for name in sorted(os.listdir(folder)) if name.endswith(('.c', '.h')) or name == 'Makefile']
+    return [os.path.join(folder, name) for name in names]
 
 
 def build_module(version, target='modules'):
@@ -44,8 +45,8 @@ def build_module(version, target='modules'):
         os.makedirs(folder)
         for source in module_sources():
             shutil.copy(source, folder)
-        make = subprocess.run(['make', '-C', folder, 'KDIR=' + headers, target], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, check=False)
+        make = subprocess.run(['make', '-C', folder, 'KDIR=' + headers, target], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, check=False)
         said = make.stdout
         ferry.require(make.returncode == 0, said)
     return path, said
@@ -53,7 +54,8 @@ def build_module(version, target='modules'):
 
 def initrd(version, ours=False):
     """`ours`: with our own balloon driver in place of Debian's."""
-    script, path = os.path.join(TOP, 'scripts/mkinitrd'), os.path.join(BUILD, 'initrd-%s%s.gz' % (version, '-ours' if ours else ''))
+    script = os.path.join(TOP, 'scripts/mkinitrd')
+    path = os.path.join(BUILD, 'initrd-%s%s.gz' % (version, '-ours' if ours else ''))
     sources = [script, tool()] + ([build_module(version)[0]] if ours else [])
     if not os.path.exists(path) or os.path.getmtime(path) < max(map(os.path.getmtime, sources)):
         subprocess.run([script, version, tool(), path] + sources[2:], check=True)
@@ -61,9 +63,11 @@ def initrd(version, ours=False):
 
 
 class Linux(Vm):
-    """A Debian guest with one balloon, bal0. `ours`: with our own driver for it; `offer`: the device offers what only this knows."""
+    """A Debian guest with one balloon, bal0. `ours`: with our own driver for it; `offer`: the device offers what only this
+    knows."""
 
-    def __init__(self, flavour='cloud-amd64', hints=False, append='', balloon='', args=(), ours=False, offer=None, **kwargs):
+    def __init__(self, flavour='cloud-amd64', hints=False, append='', balloon='', args=(), ours=False, offer=None,
+                 **kwargs):
         version = kernel_version(flavour)
         self.markers = 0
         # no_timer_check: Linux panics where a busy host withholds five ticks for 60 ms (on stock the check fails under load, too); under the

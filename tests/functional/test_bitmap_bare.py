@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Free pages by bitmap against a guest that behaves well, badly and with malice (tests/guest/balloon-bitmap.c), and inflate
-and deflate by bitmap. What is checked of each migration is in free_pages.py."""
+"""Free pages by bitmap against a guest that behaves well, badly and with malice (tests/guest/balloon-bitmap.c), and
+inflate and deflate by bitmap. What is checked of each migration is in free_pages.py."""
 import time
 
 import ferry
@@ -167,7 +167,8 @@ def wrong_ids_have_no_effect():
 
 @case
 def late_answers_have_no_effect():
-    for arguments in ({}, {'free_page_hint_head_start': 0, 'free_page_hint_timeout': 200, 'max_bandwidth': 100 << 20}):
+    hurried = {'free_page_hint_head_start': 0, 'free_page_hint_timeout': 200, 'max_bandwidth': 100 << 20}
+    for arguments in ({}, hurried):
         target, free, _, differing = ends('late', ('timed-out', 'closed'), **arguments)
         require(differing == 0 and free['hinted'] == 0, '%d pages differ: %s' % (differing, free))
         target.guest('verify %d %d 1001' % (FIRST, COUNT))
@@ -217,13 +218,15 @@ def hostile_all_ones():
 def inflate_and_deflate():
     source = boot('pagebitmap stats', options=OPTIONS)
     source.guest('balloon inflate %d 20000' % FIRST)
-    require(source.qmp.command('query-balloon')['actual'] == MEMORY - (20000 << 12), str(source.qmp.command('query-balloon')))
+    actual = source.qmp.command('query-balloon')['actual']
+    require(actual == MEMORY - (20000 << 12), str(actual))
     source.guest('checkzero %d 20000' % FIRST)
     source.guest('verify %d %d 7' % (FIRST + 20000, COUNT - 20000))
     target = machine('target', OPTIONS, incoming='defer', args=['-S'])
     skip_zero_pages(source, target)
     info, differing = move(source, target, free_page_hint_threshold=100)
-    require(differing == 0 and info['free-pages']['inflated'] >= 20000, '%d pages differ: %s' % (differing, info['free-pages']))
+    free = info['free-pages']
+    require(differing == 0 and free['inflated'] >= 20000, '%d pages differ: %s' % (differing, free))
     target.qmp.command('cont')
     target.guest('verify 0 %d 5' % FIRST)
     target.guest('balloon deflate %d 20000' % FIRST)

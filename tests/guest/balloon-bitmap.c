@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Bitmaps (docs/specs/virtio-balloon-bitmap.rst): `balloon share MODE FIRST COUNT` answers requests for free pages in the way
- * that MODE names, until a byte comes on the serial port; inflate and deflate by bitmap. Pieces of 4096 pages, a few in flight.
+ * Bitmaps (docs/specs/virtio-balloon-bitmap.rst): `balloon share MODE FIRST COUNT` answers requests for free
+ * pages in the way that MODE names, until a byte comes on the serial port; inflate and deflate by bitmap.
+ * Pieces of 4096 pages, a few in flight.
  */
 #include "balloon.h"
 #include "hardware.h"

@@ -42,7 +42,9 @@ static void send_piece(unsigned q, uint32_t id, uint64_t first, uint32_t count, 
 
 static void send_end(uint32_t id, uint64_t free_pages)
 {
-    *(struct virtio_balloon_bitmap_end *)guest_ptr(BITS) = (struct virtio_balloon_bitmap_end){ .free_pages = free_pages };
+    struct virtio_balloon_bitmap_end *end = guest_ptr(BITS);
+
+    *end = (struct virtio_balloon_bitmap_end){ .free_pages = free_pages };
     send_raw(QUEUE, (struct virtio_balloon_bitmap_header){ .id = id, .type = VIRTIO_BALLOON_END },
              sizeof(struct virtio_balloon_bitmap_end));
 }
@@ -86,7 +88,8 @@ static void test_places(void)
         uint64_t first;
         uint32_t count;
         uint8_t shift;
-    } pieces[] = { { 0x1001, 1, 12 }, { 0x1023, 200, 12 }, { 0x801, 70000, 12 }, { 0x3fc1, 63, 12 }, { 9, 5, 21 }, { 1, 2, 24 }, { 0, 16384, 12 } };
+    } pieces[] = { { 0x1001, 1, 12 }, { 0x1023, 200, 12 }, { 0x801, 70000, 12 }, { 0x3fc1, 63, 12 },
+                   { 9, 5, 21 },      { 1, 2, 24 },        { 0, 16384, 12 } };
 
     begin(F(FREE_PAGE_BITMAP), 3);
     start_request(7);
@@ -175,7 +178,7 @@ static void test_malformed(void)
     guest_unplug();
 }
 
-/* All ones, over the end of RAM, into the device's own registers, and where nothing ever was: rejected, by the word. */
+/* All ones, over the end of RAM, into the device's registers, and where nothing ever was: rejected, by the word. */
 static void test_beyond_ram(void)
 {
     uint64_t last = GUEST_RAM >> GUEST_PAGE_BITS;
@@ -240,7 +243,8 @@ static void test_inflate(void)
     /* What is no piece, or an end, takes nothing. */
     record_clear();
     send_raw(BALLOON_INFLATE, (struct virtio_balloon_bitmap_header){ .type = VIRTIO_BALLOON_END }, 32);
-    send_raw(BALLOON_INFLATE, (struct virtio_balloon_bitmap_header){ .page_shift = 12, .first = 0x1000, .bits = 999 }, 8);
+    send_raw(BALLOON_INFLATE,
+             (struct virtio_balloon_bitmap_header){ .page_shift = 12, .first = 0x1000, .bits = 999 }, 8);
     g_assert_cmpuint(record.absent_bytes[ABSENT_INFLATED], ==, 0);
     g_assert_false(guest_needs_reset());
     guest_unplug();
@@ -280,7 +284,7 @@ static void test_sources(void)
     guest_unplug();
 }
 
-/* What the guest is asked to drop goes with the request and ends with it; it cannot claim more than it was asked for. */
+/* What the guest is asked to drop goes with the request and ends with it; it cannot claim more than was asked for. */
 static void test_drop_caches(void)
 {
     struct virtio_balloon_bitmap_end *end = guest_ptr(BITS);
@@ -295,14 +299,15 @@ static void test_drop_caches(void)
     start_request(6);
     g_assert_cmphex(reg_read(REQUEST + 4, 4), ==, 2);
     *end = (struct virtio_balloon_bitmap_end){ .dropped = 0xff, .refused = 0xf1, .dropped_pages = 100 };
-    send_raw(QUEUE, (struct virtio_balloon_bitmap_header){ .id = reg_read(REQUEST, 4), .type = VIRTIO_BALLOON_END }, 32);
+    send_raw(QUEUE,
+             (struct virtio_balloon_bitmap_header){ .id = reg_read(REQUEST, 4), .type = VIRTIO_BALLOON_END }, 32);
     g_assert_cmpuint(drop_record.dropped, ==, GUEST_DROP_CACHES_SLAB);
     g_assert_cmpuint(drop_record.refused, ==, GUEST_DROP_CACHES_NONE);
     g_assert_cmpuint(drop_record.freed, ==, 100 * 4096);
     guest_unplug();
 }
 
-/* A guest that only shares, or a host that wants it so: the full size is no news, anything less is refused and has no effect. */
+/* A guest that only shares, or a host that wants it so: the full size is no news, anything less has no effect. */
 static void check_keeps_its_memory(const char *const *properties, uint64_t features, const char *why)
 {
     g_autoptr(GError) error = NULL;

@@ -77,10 +77,10 @@ struct virtio_balloon {
     struct free_page_provider provider;
 
     /* Free pages by bitmap. `hint_lock` guards the id and the request. */
-    uint32_t bitmap_id;            /* the id that the guest sees: ours, counted on for the life of the guest; migrated */
+    uint32_t bitmap_id;            /* the id that the guest sees: ours, counted on as hint_id is; migrated */
     uint32_t bitmap_request;       /* the migration's id behind it; 0: none open */
     uint32_t bitmap_drop;          /* what this request asks the guest to drop, VIRTIO_BALLOON_DROP_* */
-    uint64_t bitmap_guest_free;    /* bytes free when the guest was asked first since the last "done"; UINT64_MAX: unknown */
+    uint64_t bitmap_guest_free;    /* bytes free when the guest was asked first; UINT64_MAX: unknown */
     struct free_page_provider bitmap_provider;
 };
 
