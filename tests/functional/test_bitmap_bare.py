@@ -177,8 +177,9 @@ def late_answers_have_no_effect():
 
 @case
 def reset_in_the_middle():
-    target, free, counts, differing = ends('reset', ('reset', 'closed', 'timed-out'))
-    require(differing == 0 and counts['resets'] == 1, '%d pages differ: %s %s' % (differing, free, counts))
+    """What it called free before, it writes to again; what is not written yet when it is moved is free still."""
+    target, free, counts, _ = ends('reset', ('reset', 'closed', 'timed-out'))
+    require(counts['resets'] == 1, '%s %s' % (free, counts))
     target.guest('verify %d %d 1001' % (FIRST, COUNT))
 
 

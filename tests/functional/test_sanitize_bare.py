@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The bare-metal guest: the CPU's faults, paging, modes and SMP, and the ways a machine ends. Also run under sanitizers."""
 import ferry
+import free_pages
 from ferry import Vm, case, require
 
 
@@ -112,6 +113,13 @@ def stop_and_cont():
     ferry.wait_status(vm, 'paused')
     vm.qmp.command('cont')
     vm.guest('ping')
+
+
+@case
+def free_pages_by_bitmap():
+    for mode in ('beyond', 'malformed', 'changing'):
+        target, _, _, _, _ = free_pages.hop(mode, 'bitmap', ',free-page-bitmap=on', how='share')
+        target.close()
 
 
 ferry.main()
