@@ -88,6 +88,12 @@ class Qmp:
             else:
                 return reply['return']
 
+    def pass_fd(self, name, fd):
+        """getfd: the machine knows the descriptor as fd:NAME."""
+        request = json.dumps({'execute': 'getfd', 'arguments': {'fdname': name}})
+        socket.send_fds(self.sock, [request.encode() + b'\n'], [fd])
+        return self.reply('getfd')
+
     def wait_event(self, name, timeout=30):
         """The first event of that name not yet seen."""
         end = time.time() + timeout * PATIENCE
@@ -277,6 +283,17 @@ def compare_memory(source, target, size, excused=lambda page: False, start=0):
     for path in paths:
         os.unlink(path)
     return differing, allowed
+
+
+def skipped_pages(path, reason='hinted'):
+    """Page numbers that a source's x-skip-record names for a reason. Guests that end below the hole: offset is address."""
+    pages = set()
+    with open(path, encoding='ascii') as f:
+        for line in f:
+            why, block, offset, length = line.split()
+            if why == reason and block == 'pc.ram':
+                pages.update(range(int(offset, 16) >> 12, (int(offset, 16) + int(length, 16)) >> 12))
+    return pages
 
 
 CASES = []

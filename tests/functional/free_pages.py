@@ -68,16 +68,6 @@ def is_quiet(vm):
     require(ferry.SANITIZED, '%s uses %.2f of a processor at rest' % (vm.name, used))
 
 
-def skipped(path, reason='hinted'):
-    pages = set()
-    with open(path, encoding='ascii') as f:
-        for line in f:
-            why, block, offset, length = line.split()
-            if why == reason and block == 'pc.ram':
-                pages.update(range(int(offset, 16) >> 12, (int(offset, 16) + int(length, 16)) >> 12))
-    return pages
-
-
 def declared(first=FIRST, count=COUNT):
     start = (TEST_START >> 12) + first
     return range(start, start + count)
@@ -91,7 +81,7 @@ def move(source, target, free=declared(), **kwargs):
     info = migrate(source, target, timeout=BOUND)
     require(time.time() - start < BOUND * ferry.PATIENCE, 'took %.1f s' % (time.time() - start))
     wait_status(target, 'paused')
-    hinted = skipped(record)
+    hinted = ferry.skipped_pages(record)
     for page in hinted:
         require(page in free, 'page 0x%x was left out as hinted, but the guest did not hint it' % page)
     differing, _ = ferry.compare_memory(source, target, MEMORY, excused=lambda page: page in hinted)

@@ -19,16 +19,6 @@ def walk(vm):
     return {name: int(value) for name, value in re.findall(r'(\w+) (\d+)', text)}
 
 
-def skipped(path):
-    pages = set()
-    with open(path, encoding='ascii') as f:
-        for line in f:
-            reason, block, offset, length = line.split()
-            if reason == 'hinted' and block == 'pc.ram':
-                pages.update(range(int(offset, 16) >> 12, (int(offset, 16) + int(length, 16)) >> 12))
-    return pages
-
-
 def begin(source, target, **parameters):
     uri = 'unix:%s/mig' % target.dir
     target.qmp.command('migrate-incoming', uri=uri)
@@ -42,7 +32,7 @@ def finish(source, target):
     """Waits, compares memory, and lets the guest go on."""
     info = wait_migration(source, timeout=120)
     wait_status(target, 'paused')
-    hinted = skipped(source.dir + '/skipped')
+    hinted = ferry.skipped_pages(source.dir + '/skipped')
     ferry.compare_memory(source, target, MEMORY, excused=lambda page: page in hinted)
     target.qmp.command('cont')
     source.close()

@@ -11,7 +11,7 @@ import time
 import ferry
 from ferry import case, require, slow_case, wait_migration, wait_status
 from free_pages import (BOUND, COUNT, FIRST, MEMORY, boot, declared, end_serving, go_on, hop, is_quiet, machine, move, parameters,
-                        skip_zero_pages, skipped, start_serving)
+                        skip_zero_pages, start_serving)
 
 # --- guests that mean well ---
 
@@ -195,7 +195,7 @@ def stop_in_the_middle():
     source.qmp.command('stop')
     source.qmp.command('migrate-set-parameters', max_bandwidth=1 << 40)
     wait_migration(source, timeout=BOUND)
-    hinted = skipped(source.dir + '/skipped')
+    hinted = ferry.skipped_pages(source.dir + '/skipped')
     ferry.compare_memory(source, target, MEMORY, excused=lambda page: page in hinted and page in declared())
     counts = go_on(source, target)
     require(counts['dones'] == 1, str(counts))

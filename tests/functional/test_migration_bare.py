@@ -96,8 +96,7 @@ def over_a_passed_descriptor():
     target.qmp.command('migrate-incoming', uri='unix:%s/mig' % target.dir)
     with socket.socket(socket.AF_UNIX) as channel:
         channel.connect(target.dir + '/mig')
-        socket.send_fds(source.qmp.sock, [b'{"execute": "getfd", "arguments": {"fdname": "mig"}}\n'], [channel.fileno()])
-        require('return' in source.qmp.message(), 'getfd was refused')
+        source.qmp.pass_fd('mig', channel.fileno())
     migrate(source, target, uri='fd:mig')
     wait_status(target, 'running')
     target.guest('verify 0 3000 3')

@@ -25,7 +25,6 @@ WANTED = int(os.environ.get('FERRY_BULK', '1000' if SLOW else '40'))
 HOPS = 20          # of one guest
 TEST_START = 0x4100  # first test page
 MIB = 1 << 20
-GETFD = b'{"execute": "getfd", "arguments": {"fdname": "mig"}}\n'
 SUMMED = ('hinted', 'late', 'rejected', 'timed-out', 'requests', 'zero', 'in-doubt-sent')
 
 
@@ -112,8 +111,7 @@ class Guest:
         target.qmp.command('migrate-incoming', uri='unix:' + path)
         with socket.socket(socket.AF_UNIX) as channel:
             channel.connect(path)
-            socket.send_fds(self.vm.qmp.sock, [GETFD], [channel.fileno()])
-            self.vm.qmp.reply('getfd')
+            self.vm.qmp.pass_fd('mig', channel.fileno())
             self.vm.qmp.command('migrate', uri='fd:mig')
             try:
                 self.befall(fault, target, channel)
@@ -183,7 +181,7 @@ class Guest:
         a.close()
         b.close()
         given = {TEST_START + n for n in range(self.pages) if ledger[n >> 3] >> (n & 7) & 1}
-        hinted = hinted_pages(self.record)
+        hinted = ferry.skipped_pages(self.record)
         self.counts.add('pages compared', compared)
         self.counts.add('pages excused', len(pages))
         explain(hinted - given, 'left out as hinted that the guest does not call free')
@@ -197,16 +195,6 @@ class Guest:
         self.vm.expect(rb'requests \d+ stops[^\n]*\nok\n', 60, start)
         self.hear()
         self.vm.close()
-
-
-def hinted_pages(path):
-    pages = set()
-    with open(path, encoding='ascii') as f:
-        for line in f:
-            reason, block, offset, length = line.split()
-            if reason == 'hinted' and block == 'pc.ram':
-                pages.update(range(int(offset, 16) >> 12, (int(offset, 16) + int(length, 16)) >> 12))
-    return pages
 
 
 def explain(pages, what):

@@ -7,7 +7,7 @@ import time
 import ferry
 from ferry import case, migrate, require, wait_migration, wait_status
 from free_pages import (AFTER, COUNT, FIRST, MEMORY, boot, declared, end_serving, go_on, machine, move, parameters,
-                        skip_zero_pages, skipped, start_serving)
+                        skip_zero_pages, start_serving)
 from guest_ram import GuestRam, differing
 from linux import Linux, check_data
 
@@ -24,7 +24,7 @@ def start(source, target, **kwargs):
 def arrive(source, target):
     info = wait_migration(source)
     wait_status(target, 'paused')
-    hinted = skipped(source.dir + '/skipped')
+    hinted = ferry.skipped_pages(source.dir + '/skipped')
     ferry.compare_memory(source, target, MEMORY, excused=lambda page: page in hinted and page in declared())
     return info
 
@@ -178,7 +178,7 @@ def guest_larger_than_the_host():
     pages, _ = differing(a, b)
     a.close()
     b.close()
-    require(pages <= skipped(source.dir + '/skipped'), '%d pages differ' % len(pages))
+    require(pages <= ferry.skipped_pages(source.dir + '/skipped'), '%d pages differ' % len(pages))
     require(target.rss() < 400 << 20 or ferry.SANITIZED, 'resident %d MiB' % (target.rss() >> 20))
     target.qmp.command('cont')
     end_serving(target)

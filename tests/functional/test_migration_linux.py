@@ -31,17 +31,6 @@ def start_load(vm, load):
         time.sleep(0.5)
 
 
-def hinted_pages(path):
-    """GPA page numbers that the source's record says were skipped as hinted, and how many."""
-    pages = set()
-    with open(path, encoding='ascii') as f:
-        for line in f:
-            reason, block, offset, length = line.split()
-            if reason == 'hinted' and block == 'pc.ram':
-                pages.update(range(int(offset, 16) >> 12, (int(offset, 16) + int(length, 16)) >> 12))
-    return pages
-
-
 def free_pages(vm):
     """What the guest itself calls free, in pages."""
     return int(vm.shell('grep MemFree: /proc/meminfo').split('MemFree:')[1].split()[0]) // 4
@@ -59,7 +48,7 @@ def hop(source, hints, name, skip_zero=False, **kwargs):
     info = migrate(source, target, timeout=120)
     info['guest-free'] = free
     wait_status(target, 'paused')
-    hinted = hinted_pages(record)
+    hinted = ferry.skipped_pages(record)
     require(len(hinted) <= free + MARGIN_PAGES, '%d pages left out as hinted, but the guest had %d free' % (len(hinted), free))
     require(hints or not hinted, '%d pages left out as hinted, without hints' % len(hinted))
     ferry.compare_memory(source, target, MEMORY, excused=lambda page: page in hinted)
@@ -188,8 +177,7 @@ def fault(vm, kind, rng, **kwargs):
     target.qmp.command('migrate-incoming', uri='unix:' + path)
     with socket.socket(socket.AF_UNIX) as channel:
         channel.connect(path)
-        socket.send_fds(vm.qmp.sock, [b'{"execute": "getfd", "arguments": {"fdname": "mig"}}\n'], [channel.fileno()])
-        vm.qmp.reply('getfd')
+        vm.qmp.pass_fd('mig', channel.fileno())
         vm.qmp.command('migrate', uri='fd:mig')
         time.sleep(rng.uniform(0, 0.6))
         if kind == 'cancel':
