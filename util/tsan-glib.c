@@ -66,6 +66,12 @@ gboolean g_cond_wait_until(GCond *cond, GMutex *mutex, gint64 end_time)
     return signalled;
 }
 
+/* glib makes the lock under its table of error domains when it is first used, unseen: so before there are threads. */
+__attribute__((constructor)) static void make_error_lock(void)
+{
+    g_error_free(g_error_new_literal(g_quark_from_static_string("tsan-glib"), 0, ""));
+}
+
 #else
 typedef int tsan_glib_is_empty; /* ISO C wants a declaration */
 #endif
