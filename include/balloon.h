@@ -18,8 +18,8 @@ struct balloon_ops {
 };
 
 /*
- * Big lock held. `sources`: the ways in which this device learns of free pages, the best first; one that is not offered says so
- * when it is asked. Fails, naming both, if there is a balloon already.
+ * Big lock held. `sources`: the ways in which this device learns of free pages, the best first; one that is not
+ * offered says so when it is asked. Fails, naming both, if there is a balloon already.
  */
 #define BALLOON_SOURCES 2
 bool balloon_register(const struct balloon_ops *ops, void *opaque, struct free_page_provider *const *sources,

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* tcp:HOST:PORT; an IPv6 address stands in brackets; an empty host or 0 is any (listening) or this one (connecting). */
+/*
+ * tcp:HOST:PORT; an IPv6 address stands in brackets; an empty host or 0 is any (listening) or this one (connecting).
+ */
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>

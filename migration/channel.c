@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What all channels have in common: a descriptor that is read and written, and a way to wake whoever is blocked on it.
+ * What all channels have in common: a descriptor that is read and written, and a way to wake whoever is blocked on
+ * it.
  *
  * Sockets stay blocking, so that one sendmsg() of a megabyte is one system call; shutdown() ends it. Pipes and
  * files know no shutdown(): they are non-blocking, and waiting means poll() on the pipe and an eventfd together.
@@ -112,8 +113,8 @@ static bool is_shut(struct channel *channel)
 }
 
 /*
- * Guest RAM leaves from where it lies, while the guest may write to it: what tears is dirty, and sent again. The sanitizer
- * looks over the C library's calls, so in its builds the kernel is called directly.
+ * Guest RAM leaves from where it lies, while the guest may write to it: what tears is dirty, and sent again. The
+ * sanitizer looks over the C library's calls, so in its builds the kernel is called directly.
  */
 #ifdef __SANITIZE_THREAD__
 #define SENDMSG(fd, message, flags) syscall(SYS_sendmsg, fd, message, flags)

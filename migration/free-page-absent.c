@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Pages that the host took away, by inflation or a free page report: they read as zero until the guest writes them
- * again. Remembered whether or not a migration runs, for its statistics: that the page is not populated is what saves it.
+ * again. Remembered whether or not a migration runs, for its statistics: that the page is not populated is what saves
+ * it.
  */
 #include "migration/free-page-private.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Requests for free pages as the operator sees them: query-migrate's free-pages, the event FREE_PAGE_HINT, trace points. */
+/*
+ * Requests for free pages as the operator sees them: query-migrate's free-pages, the event FREE_PAGE_HINT, trace
+ * points.
+ */
 #include "migration/free-page-private.h"
 #include "qapi/qapi-events.h"
 #include "trace/migration.h"
@@ -11,13 +14,15 @@ static const char *const state_reasons[FREE_PAGE_STATE__MAX] = {
     [FREE_PAGE_STATE_NO_DEVICE] = "the machine has no balloon device",
     [FREE_PAGE_STATE_NOT_OFFERED] = "the balloon device was started without free-page-hint=on or free-page-bitmap=on",
     [FREE_PAGE_STATE_NO_DRIVER] = "the guest has no balloon driver that is ready",
-    [FREE_PAGE_STATE_NOT_NEGOTIATED] = "the guest's balloon driver does not tell its free pages in a way that the device offers",
+    [FREE_PAGE_STATE_NOT_NEGOTIATED] =
+        "the guest's balloon driver does not tell its free pages in a way that the device offers",
     [FREE_PAGE_STATE_POISONED] = "the guest poisons its free pages, and relies on what it put there",
     [FREE_PAGE_STATE_BROKEN] = "the balloon device needs a reset by the guest",
     [FREE_PAGE_STATE_VM_STOPPED] = "the guest stands still and answers nothing",
     [FREE_PAGE_STATE_RESET] = "the guest reset the balloon device before it had said all",
     [FREE_PAGE_STATE_TIMED_OUT] = "the guest did not say all within free-page-hint-timeout",
-    [FREE_PAGE_STATE_GROWTH] = "this process grew by more than free-page-hint-growth allows: the guest populates what it hints",
+    [FREE_PAGE_STATE_GROWTH] =
+        "this process grew by more than free-page-hint-growth allows: the guest populates what it hints",
 };
 
 /* NULL: none. Owned by the caller. */

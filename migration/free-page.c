@@ -17,7 +17,7 @@
 
 #define NS_PER_MS    1000000
 #define QUIET_NS     (100ll * NS_PER_MS) /* a guest that is at it sends its next hint within this */
-#define SILENT_NS    (500ll * NS_PER_MS) /* ... but its first may wait until the host's processors are free to run it */
+#define SILENT_NS    (500ll * NS_PER_MS) /* ... but its first may wait until the host has processors free for it */
 #define GROWTH_NS    (5ll * NS_PER_MS)   /* how often this process's size is looked at */
 #define LEAST_GROWTH (64ull << 20)       /* what any request may cost: this process grows for other reasons too */
 #define FIRST_ID     2                   /* 0 and 1 are the protocol's stop and done */
@@ -76,8 +76,8 @@ void free_page_absent(struct ram_block *block, uint64_t offset, uint64_t length,
 /* ---- what the guest says, from the device's thread ---- */
 
 /*
- * Pages [first, first + count), or those of them that `words` names. A slice per lock section, so that the migration thread
- * never waits long for the bitmap. fp.lock held.
+ * Pages [first, first + count), or those of them that `words` names. A slice per lock section, so that the migration
+ * thread never waits long for the bitmap. fp.lock held.
  */
 static void hint_pages(struct block_map *bm, uint64_t first, uint64_t count, const unsigned long *words)
 {
@@ -330,7 +330,9 @@ static uint64_t resident_bytes(void)
     return (uint64_t)resident * sysconf(_SC_PAGESIZE);
 }
 
-/* Rule 2: never 0 or 1, and not one that a guest may still hold from an earlier request, of ours or of its last host. */
+/*
+ * Rule 2: never 0 or 1, and not one that a guest may still hold from an earlier request, of ours or of its last host.
+ */
 static uint32_t new_id(void)
 {
     if (fp.next_id < FIRST_ID) {
@@ -358,8 +360,9 @@ void free_page_begin(struct page_map *map, const struct migration_parameters *pa
 }
 
 /*
- * Rule 9. Whether this pass is worth a request, by what the host knows alone: enough is in question, and at most half of
- * what was at the last request, so that a guest that writes what it hints cannot make us ask for ever. fp.lock held.
+ * Rule 9. Whether this pass is worth a request, by what the host knows alone: enough is in question, and at most half
+ * of what was at the last request, so that a guest that writes what it hints cannot make us ask for ever. fp.lock
+ * held.
  */
 static FreePageState weigh(uint64_t in_question, uint64_t total)
 {
@@ -391,8 +394,8 @@ static bool may_ask_again(FreePageState last)
 }
 
 /*
- * Rule 1, the part between the sync and the guest: a fresh epoch and the id that is accepted, in one section. A helper
- * goes with the first request and stays.
+ * Rule 1, the part between the sync and the guest: a fresh epoch and the id that is accepted, in one section. A
+ * helper goes with the first request and stays.
  */
 static uint32_t open_epoch(struct page_map *map, struct page_epoch *epoch, uint64_t pass)
 {
@@ -561,8 +564,8 @@ bool free_page_provider_register(struct free_page_provider *provider, GError **e
         return error_setf(error, "'%s' provides free pages already; '%s' cannot as well", fp.provider->name,
                           provider->name);
     }
-    g_assert(provider->ready && provider->start && provider->stop && provider->done && provider->drain && provider->sample &&
-             provider->guest_free);
+    g_assert(provider->ready && provider->start && provider->stop && provider->done && provider->drain &&
+             provider->sample && provider->guest_free);
     g_mutex_lock(&fp.lock);
     fp.provider = provider;
     g_mutex_unlock(&fp.lock);

@@ -65,7 +65,8 @@ static bool check_capabilities(const struct loadvm *l, GError **error)
         if ((l->capabilities ^ l->sent_capabilities) & BIT(i)) {
             bool here = l->capabilities & BIT(i);
 
-            return error_setf(error, "capability '%s' is %s here and %s at the sender: it should be the same at both ends",
+            return error_setf(error,
+                              "capability '%s' is %s here and %s at the sender: it should be the same at both ends",
                               stream_capability_names[i], here ? "on" : "off", here ? "off" : "on");
         }
     }
@@ -201,7 +202,8 @@ static bool load_full(struct loadvm *l, uint32_t section_id, GError **error)
     if (!section) {
         g_autofree char *printable = g_strescape(idstr, NULL);
 
-        ok = error_setf(error, "section '%s', instance %u, is not known here: is this machine built like the sender's?",
+        ok = error_setf(error,
+                        "section '%s', instance %u, is not known here: is this machine built like the sender's?",
                         printable, instance_id);
     } else {
         ok = load_device(l, section, section_id, version, error);
@@ -313,8 +315,8 @@ static bool load_section(struct loadvm *l, int mark, GError **error)
 }
 
 /*
- * The description is for people; but a sender whose last bytes did not leave runs its guest on, so a stream without its
- * end must not start a second one.
+ * The description is for people; but a sender whose last bytes did not leave runs its guest on, so a stream without
+ * its end must not start a second one.
  */
 static bool load_description(struct loadvm *l, GError **error)
 {

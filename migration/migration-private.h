@@ -107,7 +107,10 @@ RunState global_state_loaded(void);
 /* ---- free-page.c ---- */
 
 void free_page_init(void);
-/* A migration begins. Migration thread, big lock held: the guest has the time of the search for holes for its statistics. */
+/*
+ * A migration begins. Migration thread, big lock held: the guest has the time of the search for holes for its
+ * statistics.
+ */
 void free_page_begin(struct page_map *map, const struct migration_parameters *parameters);
 /* A pass begins: asks the guest, if that can be done now and is worth it. Migration thread, no lock. */
 void free_page_round(uint64_t pass);

@@ -340,7 +340,9 @@ static bool save_devices(struct stream *to, GError **error)
     return savevm_put_devices(to, error);
 }
 
-/* The rest of RAM and all devices, consistent with each other, but for the last byte. Ends with the big lock dropped. */
+/*
+ * The rest of RAM and all devices, consistent with each other, but for the last byte. Ends with the big lock dropped.
+ */
 static bool send_final(struct outgoing *out, struct stream *devices, GError **error)
 {
     bool ok;
@@ -363,8 +365,8 @@ static bool send_final(struct outgoing *out, struct stream *devices, GError **er
 }
 
 /*
- * The destination cannot start the guest without the stream's last byte. It leaves only once no cancel counts any more:
- * either the guest runs on here, or it may start there, never both by our own doing.
+ * The destination cannot start the guest without the stream's last byte. It leaves only once no cancel counts any
+ * more: either the guest runs on here, or it may start there, never both by our own doing.
  */
 static bool commit(struct outgoing *out, uint8_t last_byte, GError **error)
 {

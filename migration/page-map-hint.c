@@ -71,8 +71,8 @@ static void run_extend(struct block_map *bm, uint64_t first, uint64_t end)
 }
 
 /*
- * The run, if it left out less than it spoke of: one that skips about may come back. It began where it could: what lies
- * behind its start, up to a quarter of its length, was passed as well (Linux keeps its page structures there).
+ * The run, if it left out less than it spoke of: one that skips about may come back. It began where it could: what
+ * lies behind its start, up to a quarter of its length, was passed as well (Linux keeps its page structures there).
  */
 bool page_map_passed(struct block_map *bm, uint64_t *first, uint64_t *end)
 {
@@ -89,9 +89,9 @@ bool page_map_passed(struct block_map *bm, uint64_t *first, uint64_t *end)
 /* ---- hints ---- */
 
 /*
- * Pages that were written after the request and before this hint: perhaps zeroed to be hinted, perhaps taken back. They
- * leave the bitmap until page_map_look() has decided. Those whose mark was taken right now go that way even if nothing
- * can come of it, or nobody said that they are free: only behind the arming may they be read.
+ * Pages that were written after the request and before this hint: perhaps zeroed to be hinted, perhaps taken back.
+ * They leave the bitmap until page_map_look() has decided. Those whose mark was taken right now go that way even if
+ * nothing can come of it, or nobody said that they are free: only behind the arming may they be read.
  */
 static void word_doubt(struct block_map *bm, uint64_t w, unsigned long taken, unsigned long bits)
 {
@@ -142,9 +142,9 @@ struct look_item {
 };
 
 /*
- * Moves doubtful pages of one block out of the map. Until decide(), `hole` says of those in hand that no mark of theirs was
- * seen: `dirty` could not, as a page that was written may have been claimed meanwhile. (One that is dirty already was
- * written, and may be claimed before we have looked.) Lock held.
+ * Moves doubtful pages of one block out of the map. Until decide(), `hole` says of those in hand that no mark of
+ * theirs was seen: `dirty` could not, as a page that was written may have been claimed meanwhile. (One that is dirty
+ * already was written, and may be claimed before we have looked.) Lock held.
  */
 static unsigned take_doubts(struct block_map *bm, struct look_item *items, unsigned count, unsigned *pages)
 {
@@ -181,8 +181,8 @@ static void look_at(struct look_item *item)
 }
 
 /*
- * Zero, and never claimed: a destination that began as zeros has it so. Zeros of which it must be told are dirty, but need
- * not be read again. What was written since the look is no zero. Lock held.
+ * Zero, and never claimed: a destination that began as zeros has it so. Zeros of which it must be told are dirty, but
+ * need not be read again. What was written since the look is no zero. Lock held.
  */
 static void decide(const struct look_item *item)
 {

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The migration bitmaps: their life, the sync with the dirty log, claims for sending, and pages that were left out. */
+/*
+ * The migration bitmaps: their life, the sync with the dirty log, claims for sending, and pages that were left out.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "migration/page-map.h"
 
-const char *const skip_reason_names[SKIP_REASONS] = { "never-populated", "hinted", "hinted-zero", "reported", "inflated", "zero" };
+const char *const skip_reason_names[SKIP_REASONS] = { "never-populated", "hinted",   "hinted-zero",
+                                                      "reported",        "inflated", "zero" };
 
 /* ---- life ---- */
 

@@ -4,8 +4,8 @@
  * Every rule about losing no write (docs/free-pages.rst) is kept here, in page-map.c and page-map-hint.c; nobody else
  * touches the bitmaps. Private to migration/.
  *
- * Lock: `lock` guards all bitmaps of all blocks. Innermost but for the accelerator's own; never held across I/O, across
- * arming, or for more than a slice (PAGE_MAP_SLICE pages) of work.
+ * Lock: `lock` guards all bitmaps of all blocks. Innermost but for the accelerator's own; never held across I/O,
+ * across arming, or for more than a slice (PAGE_MAP_SLICE pages) of work.
  */
 #ifndef FERRY_MIGRATION_PAGE_MAP_H
 #define FERRY_MIGRATION_PAGE_MAP_H
@@ -34,8 +34,8 @@ struct page_log {
 extern const struct page_log page_log_accel;
 
 /*
- * Hints of one block that follow each other in one direction, without large gaps: an allocator that empties a list. What it
- * went past without hinting it is in use, most likely, and may be sent while others are waited for.
+ * Hints of one block that follow each other in one direction, without large gaps: an allocator that empties a list.
+ * What it went past without hinting it is in use, most likely, and may be sent while others are waited for.
  */
 struct hint_run {
     uint64_t first, end;     /* pages from the lowest hint to the highest */
@@ -50,7 +50,7 @@ struct block_map {
     unsigned long *dirty;    /* to be sent */
     unsigned long *since;    /* written after the open request for free pages was made (rule 1) */
     unsigned long *claimed;  /* the destination may hold something else than zeros (rule 10) */
-    unsigned long *hole;     /* reads as zero and nothing was written since that was seen: need not be read; see decide() */
+    unsigned long *hole;     /* reads as zero, not written since that was seen: need not be read; see decide() */
     unsigned long *doubt;    /* dropped on trust until somebody has looked (rule 10) */
     unsigned long *scratch;  /* marks in hand; all zeros outside the lock */
     unsigned long *skipped[SKIP_REASONS];
@@ -78,8 +78,8 @@ void page_map_free(struct page_map *map);
 /* Fetches the log, merges it and arms the writers: what is dirty now may be read. Returns pages that became dirty. */
 uint64_t page_map_sync(struct page_map *map);
 /*
- * Looks for pages that were never populated. `absent` may be NULL; it tells which of the 64 pages from 64 * `word` on the
- * host took away, and why: the reasons for their being holes.
+ * Looks for pages that were never populated. `absent` may be NULL; it tells which of the 64 pages from 64 * `word` on
+ * the host took away, and why: the reasons for their being holes.
  */
 typedef void page_absent_fn(const struct ram_block *block, uint64_t word, unsigned long *reported,
                             unsigned long *inflated);
@@ -118,22 +118,30 @@ bool page_map_write_record(struct page_map *map, const char *path, GError **erro
 
 void page_map_lock(struct page_map *map);
 void page_map_unlock(struct page_map *map);
-/* Rule 1: makes room for a new epoch outside the lock; then, under it, begins it; the old maps are for the caller to free. */
+/*
+ * Rule 1: makes room for a new epoch outside the lock; then, under it, begins it; the old maps are for the caller to
+ * free.
+ */
 struct page_epoch;
 struct page_epoch *page_epoch_new(struct page_map *map);
 void page_map_begin_epoch(struct page_map *map, struct page_epoch *epoch); /* lock held */
 void page_epoch_free(struct page_map *map, struct page_epoch *epoch);
 /*
- * Rules 3 and 10: pages [first, first + count), at most a slice, are free as of the open request: all of them, or those
- * of `free` (words as the block's bitmaps have them, from the one of `first` on). Lock held, id checked. `poison`: the
- * guest relies on what is in its free pages. Returns pages dropped; the doubtful are noted.
+ * Rules 3 and 10: pages [first, first + count), at most a slice, are free as of the open request: all of them, or
+ * those of `free` (words as the block's bitmaps have them, from the one of `first` on). Lock held, id checked.
+ * `poison`: the guest relies on what is in its free pages. Returns pages dropped; the doubtful are noted.
  */
 uint64_t page_map_hint(struct block_map *bm, uint64_t first, uint64_t count, const unsigned long *free, bool poison);
-/* Where a guest that is still hinting has been already: pages in [first, end) that are dirty are unlikely to be hinted. */
+/*
+ * Where a guest that is still hinting has been already: pages in [first, end) that are dirty are unlikely to be
+ * hinted.
+ */
 bool page_map_passed(struct block_map *bm, uint64_t *first, uint64_t *end);
 /* Looks at doubtful pages, one batch. False: there are none. No lock held. */
 bool page_map_look(struct page_map *map);
-/* Rule 3: nobody looks any more, and what was not looked at is dirty again. The id is closed already. No lock held. */
+/*
+ * Rule 3: nobody looks any more, and what was not looked at is dirty again. The id is closed already. No lock held.
+ */
 void page_map_settle(struct page_map *map);
 /* Pages that read as zero from now on until the guest has them back, at most a slice. */
 void page_map_absent(struct block_map *bm, uint64_t first, uint64_t count, enum skip_reason reason);
@@ -154,7 +162,9 @@ static inline unsigned long word_mask(uint64_t w, uint64_t first, uint64_t end)
     return mask;
 }
 
-/* Sets dirty bits for a reason that came after the request, so `since` too; a hole that was written is none any more. */
+/*
+ * Sets dirty bits for a reason that came after the request, so `since` too; a hole that was written is none any more.
+ */
 static inline uint64_t word_redirty(struct block_map *bm, uint64_t w, unsigned long bits)
 {
     unsigned long fresh = bits & ~bm->dirty[w];

@@ -45,8 +45,10 @@ unsigned migration_stream_capabilities(void)
 static bool check_limit(const char *name, bool has, uint64_t value, uint64_t limit, const char *unit, GError **error)
 {
     if (has && value > limit) {
-        return error_setf(error, "Parameter '%s' expects an integer in the range of 0 to %" G_GUINT64_FORMAT "%s, not %"
-                          G_GUINT64_FORMAT, name, limit, unit, value);
+        return error_setf(error,
+                          "Parameter '%s' expects an integer in the range of 0 to %" G_GUINT64_FORMAT
+                          "%s, not %" G_GUINT64_FORMAT,
+                          name, limit, unit, value);
     }
     return true;
 }

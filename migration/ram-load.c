@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Receives RAM. Blocks are given back to the host first, so that they are zeros: a page of zeros for memory that never
- * held anything else is not touched. Everything in the stream is checked against the blocks that this machine has.
+ * Receives RAM. Blocks are given back to the host first, so that they are zeros: a page of zeros for memory that
+ * never held anything else is not touched. Everything in the stream is checked against the blocks that this machine
+ * has.
  */
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Sends RAM. Pages are claimed a megabyte at a time, headers go to the stream's buffer, pages leave from where they lie.
+ * Sends RAM. Pages are claimed a megabyte at a time, headers go to the stream's buffer, pages leave from where they
+ * lie.
  *
  *   START: total|MEM_SIZE, then per block: length byte, name, 8 bytes of length; then EOS
  *   PART, END: offset|PAGE [name] 4096 bytes, or offset|ZERO [name] one byte, …; then EOS

@@ -28,7 +28,8 @@ void ram_trim_region(struct ram_trim *trim)
     uint64_t end = MIN(first + TRIM_PAGES, trim->block->used_length / GUEST_PAGE_SIZE);
     uint64_t received = bitmap_count(trim->filled, first, end - first);
 
-    if (!trim->trimmed || !received || end - first - received <= TOLERATED || bitmap_test(trim->trimmed, trim->region)) {
+    if (!trim->trimmed || !received || end - first - received <= TOLERATED ||
+        bitmap_test(trim->trimmed, trim->region)) {
         return;
     }
     bitmap_set(trim->trimmed, trim->region, 1);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Huge pages that the sender fills in part only. First touch of guest RAM populates 2 MiB at once, which is what makes
- * receiving a full guest fast; of a region that gets a few pages, the rest goes back to the host as soon as the sender has
- * moved on. The guest sees no difference: what goes back is zeros, and was never written. Private to migration/.
+ * Huge pages that the sender fills in part only. First touch of guest RAM populates 2 MiB at once, which is what
+ * makes receiving a full guest fast; of a region that gets a few pages, the rest goes back to the host as soon as the
+ * sender has moved on. The guest sees no difference: what goes back is zeros, and was never written. Private to
+ * migration/.
  */
 #ifndef FERRY_MIGRATION_RAM_TRIM_H
 #define FERRY_MIGRATION_RAM_TRIM_H
@@ -14,7 +15,7 @@
 struct ram_trim {
     struct ram_block *block;
     const unsigned long *filled; /* pages that were received; the owner's */
-    unsigned long *trimmed;      /* by region: once is enough, for what comes later comes in small pages. NULL: never trim */
+    unsigned long *trimmed;      /* by region: once is enough: what comes later has small pages. NULL: never trim */
     uint64_t region;             /* which is being received */
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The return path: the destination's messages to the source, on the same connection. 16 bits of type, 16 bits of
- * length, then the body. What matters is the last one, SHUT: the destination has loaded everything (0) or failed. Only
- * then does the source let go of the guest, so that a destination that dies late costs nothing.
+ * length, then the body. What matters is the last one, SHUT: the destination has loaded everything (0) or failed.
+ * Only then does the source let go of the guest, so that a destination that dies late costs nothing.
  */
 #include <string.h>
 

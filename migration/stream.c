@@ -311,7 +311,9 @@ static bool fill(struct stream *s, size_t wanted)
     return !s->error;
 }
 
-/* The part of a long read that goes straight to its place, with the buffer behind it as the place for what follows. */
+/*
+ * The part of a long read that goes straight to its place, with the buffer behind it as the place for what follows.
+ */
 static size_t read_direct(struct stream *s, uint8_t *to, size_t length)
 {
     struct iovec iov[2] = { { to, length }, { s->buffer, BUFFER_SIZE } };

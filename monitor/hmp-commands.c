@@ -31,8 +31,8 @@ static bool failed(GError *error)
 static bool wants(int argc, char **argv, int least, int most)
 {
     if (argc - 1 < least || argc - 1 > most) {
-        monitor_printf("%s: %s (see 'help %s')\n", argv[0], argc - 1 < least ? "missing argument" : "extraneous argument",
-                       argv[0]);
+        monitor_printf("%s: %s (see 'help %s')\n", argv[0],
+                       argc - 1 < least ? "missing argument" : "extraneous argument", argv[0]);
         return false;
     }
     return true;
@@ -114,7 +114,10 @@ static void run_migrate_set_parameter(int argc, char **argv)
     if (!wants(argc, argv, 2, 2)) {
         return;
     }
-    /* The schema knows the names and types: through its own parser. A bare max-bandwidth counts MiB, as QEMU's HMP has it. */
+    /*
+     * The schema knows the names and types: through its own parser. A bare max-bandwidth counts MiB, as QEMU's HMP
+     * has it.
+     */
     uint64_t number;
     bool is_word = strcmp(argv[1], "guest-drop-caches") == 0;
     if (is_word || parse_size(argv[1], argv[2], &number, strcmp(argv[1], "max-bandwidth") == 0 ? 'M' : 'B', &error)) {
@@ -448,7 +451,8 @@ const struct hmp_command hmp_info_commands[] = {
 
 static void help_row(const char *prefix, const struct hmp_command *c)
 {
-    monitor_printf("%s%s%s%s %s -- %s\n", prefix, c->name, c->alias ? "|" : "", c->alias ? c->alias : "", c->arguments, c->help);
+    monitor_printf("%s%s%s%s %s -- %s\n", prefix, c->name, c->alias ? "|" : "", c->alias ? c->alias : "",
+                   c->arguments, c->help);
 }
 
 void hmp_help(const char *name)

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Free page hints (VIRTIO 1.2, 5.5.6.4): the host publishes a command id in the configuration; the driver sends that id,
- * then buffers that are free memory, then id 0 ("that was all"). The host says "done" when the driver may have its pages
- * back.
+ * Free page hints (VIRTIO 1.2, 5.5.6.4): the host publishes a command id in the configuration; the driver sends that
+ * id, then buffers that are free memory, then id 0 ("that was all"). The host says "done" when the driver may have
+ * its pages back.
  *
  *   configuration: 0 stop | 1 done | n request n         queue: out 4 bytes id ... in free memory ... out 4 bytes 0
  *
  * The rules that keep this right are those of docs/free-pages.rst; here:
- *   - ids are the device's own, counted on over requests, resets and migrations, so that no driver ever meets one twice;
- *     each stands for the id that the migration gave;
+ *   - ids are the device's own, counted on over requests, resets and migrations, so that no driver ever meets one
+ *     twice; each stands for the id that the migration gave;
  *   - a buffer counts only under the id that is open, else it is late: given back, without effect;
- *   - a request ends by the guest's stop, the host's stop, VM stop, device reset, unplug; "done" follows in all cases in
- *     which the driver lives on, after a migration at the destination too;
+ *   - a request ends by the guest's stop, the host's stop, VM stop, device reset, unplug; "done" follows in all cases
+ *     in which the driver lives on, after a migration at the destination too;
  *   - at most FREE_PAGE_BATCH ranges at a time, at most a quarter GiB per call, nothing waits for the guest.
  */
 #include "hw/virtio/virtio-balloon.h"

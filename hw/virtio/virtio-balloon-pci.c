@@ -49,7 +49,8 @@ static void section_put(struct stream *s, const void *element, size_t size, cons
     virtio_save(&((struct virtio_balloon_pci *)element)->balloon.vdev, s);
 }
 
-static bool section_get(struct stream *s, void *element, size_t size, const struct vmstate_field *field, GError **error)
+static bool section_get(struct stream *s, void *element, size_t size, const struct vmstate_field *field,
+                        GError **error)
 {
     return virtio_load(&((struct virtio_balloon_pci *)element)->balloon.vdev, s, error);
 }

@@ -36,7 +36,10 @@ static void arm_timer(struct virtio_balloon *b, int64_t seconds)
     timer_set(&b->stats_timer, vm_clock_ns(VM_CLOCK_VIRTUAL) + seconds * NSEC_PER_SEC);
 }
 
-/* Returns the driver's buffer, which it answers with a filled one. False: no driver, one that owes an answer or stands still. */
+/*
+ * Returns the driver's buffer, which it answers with a filled one. False: no driver, one that owes an answer or
+ * stands still.
+ */
 static bool ask_guest(struct virtio_balloon *b)
 {
     struct virtqueue *vq = balloon_queue_find(b, BALLOON_STATISTICS);

@@ -5,12 +5,12 @@
  *
  *   inflate, deflate   the driver sends arrays of 32-bit page numbers (4 KiB pages, whatever the guest's own size);
  *                      inflated pages go back to the host, deflated ones come back on their own when they are touched
- *   reporting          writable buffers that are free memory: the host takes them, the guest may use them again as soon
- *                      as the buffer is returned
+ *   reporting          writable buffers that are free memory: the host takes them, the guest may use them again as
+ *                      soon as the buffer is returned
  *
- * A discarded page reads as zero from then on: that is a write as far as migration and decoded code are concerned, and
- * is marked as one. Work per call is bounded; a long chain is worked off in several. Left out: MUST_TELL_HOST (nothing
- * here needs to be told before the guest uses a page).
+ * A discarded page reads as zero from then on: that is a write as far as migration and decoded code are concerned,
+ * and is marked as one. Work per call is bounded; a long chain is worked off in several. Left out: MUST_TELL_HOST
+ * (nothing here needs to be told before the guest uses a page).
  */
 #include <inttypes.h>
 #include <string.h>
@@ -148,8 +148,8 @@ static void discard_range(const struct flat_view *view, hwaddr gpa, uint64_t len
             guest_error("%s", error->message); /* huge pages, say: the page stays, nothing else is lost */
         } else {
             /*
-             * In this order: a sync that took the mark before would have it in its bitmap, lose it to the absence, and not
-             * have armed yet when the guest, which has the page back by then, writes it.
+             * In this order: a sync that took the mark before would have it in its bitmap, lose it to the absence,
+             * and not have armed yet when the guest, which has the page back by then, writes it.
              */
             free_page_absent(block, offset, n, reason);
             ram_block_mark_dirty(block, offset, n);
@@ -296,8 +296,9 @@ static bool handle_step(struct virtio_balloon *b, struct virtqueue *vq, uint64_t
     switch (role) {
     case BALLOON_INFLATE:
     case BALLOON_DEFLATE:
-        return virtio_has_feature(&b->vdev, VIRTIO_BALLOON_F_PAGE_BITMAP) ? handle_page_bitmap(b, vq, role, budget)
-                                                                         : handle_inflate_deflate(b, vq, role, budget);
+        return virtio_has_feature(&b->vdev, VIRTIO_BALLOON_F_PAGE_BITMAP)
+                   ? handle_page_bitmap(b, vq, role, budget)
+                   : handle_inflate_deflate(b, vq, role, budget);
     case BALLOON_STATISTICS: return balloon_stats_handle(b, vq);
     case BALLOON_HINT: return balloon_hint_handle(b, vq, budget);
     case BALLOON_REPORT: return handle_report(b, vq, budget);
@@ -307,8 +308,8 @@ static bool handle_step(struct virtio_balloon *b, struct virtqueue *vq, uint64_t
 }
 
 /*
- * The driver need not kick while we are at it; then it is asked to again, and the ring is looked at once more, since it
- * may have missed that.
+ * The driver need not kick while we are at it; then it is asked to again, and the ring is looked at once more, since
+ * it may have missed that.
  */
 static bool balloon_handle_queue(struct virtio_device *vdev, struct virtqueue *vq)
 {
@@ -438,8 +439,8 @@ static void rewind_cursors(struct virtio_balloon *b)
 }
 
 /*
- * A stream counts chains as popped that its sender had in hand: the statistics buffer, always. We handle them anew. Not
- * before the start, so that the state can move on as it came.
+ * A stream counts chains as popped that its sender had in hand: the statistics buffer, always. We handle them anew.
+ * Not before the start, so that the state can move on as it came.
  */
 static void rewind_loaded(struct virtio_balloon *b)
 {
@@ -564,7 +565,8 @@ static const struct vmstate_description vmstate_balloon_device = {
         VMSTATE_UINT32(actual, struct virtio_balloon),
         VMSTATE_END,
     },
-    .subsections = (const struct vmstate_description *const[]){ &vmstate_hint, &vmstate_poison, &vmstate_bitmap, NULL },
+    .subsections =
+        (const struct vmstate_description *const[]){ &vmstate_hint, &vmstate_poison, &vmstate_bitmap, NULL },
 };
 
 /* ---- Life ---- */
@@ -628,8 +630,8 @@ static bool add_queues(struct virtio_balloon *b, GError **error)
            (!b->free_page_bitmap || virtio_add_queue(vdev, 128, error));
 }
 
-bool virtio_balloon_realize(struct virtio_balloon *b, struct device *device, const struct virtio_transport_ops *transport,
-                            GError **error)
+bool virtio_balloon_realize(struct virtio_balloon *b, struct device *device,
+                            const struct virtio_transport_ops *transport, GError **error)
 {
     struct free_page_provider *const sources[BALLOON_SOURCES] = { &b->bitmap_provider, &b->provider };
 

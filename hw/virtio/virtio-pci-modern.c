@@ -2,8 +2,8 @@
 /*
  * The modern interface (VIRTIO 1.2, 4.1.4): four pages in BAR 4 and the capabilities that say where they are.
  *
- * The common configuration is a table of registers. Reads of any width and place are put together from whole registers;
- * a narrower write changes its part of one.
+ * The common configuration is a table of registers. Reads of any width and place are put together from whole
+ * registers; a narrower write changes its part of one.
  */
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * virtio over PCI (VIRTIO 1.2, 4.1): the function itself. The registers behind its BARs are in virtio-pci-modern.c
- * (BAR 4, 16 KiB: common, isr, device, notify, a page each) and virtio-pci-legacy.c (BAR 0, ports). MSI-X, where it is
- * asked for, has BAR 1.
+ * (BAR 4, 16 KiB: common, isr, device, notify, a page each) and virtio-pci-legacy.c (BAR 0, ports). MSI-X, where it
+ * is asked for, has BAR 1.
  *
  * Identity: transitional devices carry the legacy ids and revision 0; modern-only ones 0x1040 + type, revision 1.
  */
@@ -184,7 +184,8 @@ static uint64_t get_split_u64(struct stream *s)
     return low | (uint64_t)stream_get_u32(s) << 32;
 }
 
-static bool queues_get(struct stream *s, void *element, size_t size, const struct vmstate_field *field, GError **error)
+static bool queues_get(struct stream *s, void *element, size_t size, const struct vmstate_field *field,
+                       GError **error)
 {
     struct virtio_pci *proxy = element;
 
@@ -267,8 +268,8 @@ bool virtio_pci_check(struct virtio_pci *proxy, struct virtio_device *vdev, GErr
                           proxy->pci.device.type->name);
     }
     if (proxy->vectors > PCI_MSIX_FLAGS_QSIZE + 1) {
-        return error_setf(error, "%s: vectors=%u is not between 0 and %d", proxy->pci.device.type->name, proxy->vectors,
-                          PCI_MSIX_FLAGS_QSIZE + 1);
+        return error_setf(error, "%s: vectors=%u is not between 0 and %d", proxy->pci.device.type->name,
+                          proxy->vectors, PCI_MSIX_FLAGS_QSIZE + 1);
     }
     vdev->host_features = (proxy->notify_on_empty ? VIRTIO_FEATURE(VIRTIO_F_NOTIFY_ON_EMPTY_BIT) : 0) |
                           (proxy->any_layout ? VIRTIO_FEATURE(VIRTIO_F_ANY_LAYOUT_BIT) : 0) |
@@ -288,7 +289,7 @@ static void set_identity(struct virtio_pci *proxy)
     pci_put_word(config + PCI_VENDOR_ID, VENDOR_REDHAT_QUMRANET);
     pci_put_word(config + PCI_SUBSYSTEM_VENDOR_ID, VENDOR_REDHAT_QUMRANET);
     if (proxy->legacy) {
-        pci_put_word(config + PCI_SUBSYSTEM_ID, type); /* the legacy device id is the type's own, in its pci_device_ops */
+        pci_put_word(config + PCI_SUBSYSTEM_ID, type); /* the legacy device id is the type's own, in pci_device_ops */
         config[PCI_REVISION_ID] = 0;
     } else {
         pci_put_word(config + PCI_DEVICE_ID, 0x1040 + type);

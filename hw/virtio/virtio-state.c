@@ -73,7 +73,8 @@ static const struct vmstate_description vmstate_virtqueues = {
     .version = 1,
     .minimum_version = 1,
     .needed = has_version_1,
-    .fields = (const struct vmstate_field[]){ VMSTATE_CUSTOM_WHOLE("vq", struct virtio_device, rings_info), VMSTATE_END },
+    .fields =
+        (const struct vmstate_field[]){ VMSTATE_CUSTOM_WHOLE("vq", struct virtio_device, rings_info), VMSTATE_END },
 };
 
 static void ringsize_put(struct stream *s, const void *element, size_t size, const struct vmstate_field *field)
@@ -277,7 +278,8 @@ static bool load_queue(struct virtio_device *vdev, struct virtqueue *vq, struct 
     uint16_t last_avail = stream_get_u16(s);
 
     if (!is_ring_size(num)) {
-        return error_setf(error, "queue %u: size %u is not a power of two up to %u", vq->index, num, VIRTQUEUE_MAX_SIZE);
+        return error_setf(error, "queue %u: size %u is not a power of two up to %u", vq->index, num,
+                          VIRTQUEUE_MAX_SIZE);
     }
     if (!desc && last_avail) {
         return error_setf(error, "queue %u: last avail index is %u, but there is no ring", vq->index, last_avail);
@@ -297,8 +299,8 @@ static bool load_queues(struct virtio_device *vdev, struct stream *s, GError **e
     uint32_t count = stream_get_u32(s);
 
     if (count != vdev->queue_count) {
-        return error_setf(error, "the stream has %u virtqueues, this device has %u (are its properties the same?)", count,
-                          vdev->queue_count);
+        return error_setf(error, "the stream has %u virtqueues, this device has %u (are its properties the same?)",
+                          count, vdev->queue_count);
     }
     for (unsigned n = 0; n < count; n++) {
         if (!load_queue(vdev, &vdev->queues[n], s, error)) {
@@ -325,7 +327,8 @@ static bool load_check(struct virtio_device *vdev, GError **error)
 
 bool virtio_load(struct virtio_device *vdev, struct stream *s, GError **error)
 {
-    return vdev->transport->load_config(vdev, s, error) && load_header(vdev, s, error) && load_queues(vdev, s, error) &&
+    return vdev->transport->load_config(vdev, s, error) && load_header(vdev, s, error) &&
+           load_queues(vdev, s, error) &&
            (!vdev->ops->vmsd || vmstate_load_body(s, vdev->ops->vmsd, vdev, vdev->ops->vmsd->version, error)) &&
            vmstate_load_body(s, &vmstate_virtio, vdev, vmstate_virtio.version, error) && load_check(vdev, error);
 }

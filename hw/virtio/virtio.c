@@ -3,9 +3,9 @@
  * The virtio device as such (VIRTIO 1.2, chapters 2 and 3): status, features, configuration, queues and the threads
  * that serve them. Packed rings are left out.
  *
- * A queue is served where its kick arrives: in the iothread that it is bound to, else at once by the kicking vCPU, and
- * what exceeds one bounded batch by the main loop. Kicks before DRIVER_OK or while the VM is stopped are remembered by
- * the ring itself: every queue is looked at when the device starts to run.
+ * A queue is served where its kick arrives: in the iothread that it is bound to, else at once by the kicking vCPU,
+ * and what exceeds one bounded batch by the main loop. Kicks before DRIVER_OK or while the VM is stopped are
+ * remembered by the ring itself: every queue is looked at when the device starts to run.
  */
 #include <glib-unix.h>
 #include <stdarg.h>
@@ -230,8 +230,8 @@ void virtio_set_status(struct virtio_device *vdev, uint8_t status)
     }
     trace_virtio_status(vdev->ops->name, status);
     /*
-     * 2.1.1: a driver clears no bit but by a reset. It cannot: what was negotiated and popped under DRIVER_OK stays as it
-     * is until then. NEEDS_RESET is the device's to set.
+     * 2.1.1: a driver clears no bit but by a reset. It cannot: what was negotiated and popped under DRIVER_OK stays
+     * as it is until then. NEEDS_RESET is the device's to set.
      */
     vdev->status |= status & ~VIRTIO_CONFIG_S_NEEDS_RESET;
     vdev->started = vdev->status & VIRTIO_CONFIG_S_DRIVER_OK;

@@ -90,8 +90,8 @@ bool guest_ram_write(const struct flat_view *view, hwaddr gpa, const void *data,
 }
 
 /*
- * The 16-bit ring indexes and flags: one access each, so that neither side sees half of one. Alignment is the driver's
- * duty; where it fails in it, two bytes are copied and the driver gets what it asked for.
+ * The 16-bit ring indexes and flags: one access each, so that neither side sees half of one. Alignment is the
+ * driver's duty; where it fails in it, two bytes are copied and the driver gets what it asked for.
  */
 static bool load_u16(const struct flat_view *view, hwaddr gpa, uint16_t *value)
 {
@@ -149,9 +149,11 @@ size_t virtqueue_element_read(const struct virtqueue_element *element, uint64_t 
     return segments_copy(element->segments, element->out_count, offset, data, length, false);
 }
 
-size_t virtqueue_element_write(const struct virtqueue_element *element, uint64_t offset, const void *data, size_t length)
+size_t virtqueue_element_write(const struct virtqueue_element *element, uint64_t offset, const void *data,
+                               size_t length)
 {
-    return segments_copy(element->segments + element->out_count, element->in_count, offset, (void *)data, length, true);
+    return segments_copy(element->segments + element->out_count, element->in_count, offset, (void *)data, length,
+                         true);
 }
 
 /* ---- Pop ---- */
@@ -355,7 +357,9 @@ void virtqueue_push(struct virtqueue *vq, uint16_t head, uint32_t written)
     }
     flat_view_put(view);
     vq->used_idx++;
-    /* Half the 16-bit range without a look at used_event: the comparison with the old index means nothing any more. */
+    /*
+     * Half the 16-bit range without a look at used_event: the comparison with the old index means nothing any more.
+     */
     if ((int16_t)(vq->used_idx - vq->signalled_used) < 1) {
         vq->signalled_valid = false;
     }

@@ -21,8 +21,8 @@ struct channel;
 /* Checks the form of a URI without opening anything: a command can refuse at once what will never work. */
 bool channel_check_uri(const char *uri, GError **error);
 /*
- * The sending end; blocks while it connects, until `cancel_fd` (an eventfd, or -1) is readable. `fd` is what monitor_take_fd() gave
- * for "fd:" (owned by the channel from here on), -1 otherwise.
+ * The sending end; blocks while it connects, until `cancel_fd` (an eventfd, or -1) is readable. `fd` is what
+ * monitor_take_fd() gave for "fd:" (owned by the channel from here on), -1 otherwise.
  */
 struct channel *channel_connect(const char *uri, int fd, int cancel_fd, GError **error);
 

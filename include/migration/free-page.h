@@ -14,8 +14,8 @@
 #include "util/error.h"
 
 /*
- * A provider answers requests for free pages: the balloon device, through balloon.c. All calls are made with the big lock
- * held and without the migration's own.
+ * A provider answers requests for free pages: the balloon device, through balloon.c. All calls are made with the big
+ * lock held and without the migration's own.
  */
 struct free_page_provider {
     const char *name; /* the device's id or type, for messages */
@@ -25,7 +25,10 @@ struct free_page_provider {
     GuestDropCaches drop_caches;
     /* FREE_PAGE_STATE_ACTIVE: the guest can be asked now; else why not. */
     FreePageState (*ready)(struct free_page_provider *provider);
-    /* Publishes a request under `id` to the guest, which is ready. The one before has ended; no DONE need lie between. */
+    /*
+     * Publishes a request under `id` to the guest, which is ready. The one before has ended; no DONE need lie
+     * between.
+     */
     void (*start)(struct free_page_provider *provider, uint32_t id);
     /* The host wants no more pages under any id: publish stop (the guest may still hold its pages). Idempotent. */
     void (*stop)(struct free_page_provider *provider);
@@ -54,14 +57,14 @@ enum free_page_verdict {
     FREE_PAGE_LATE,  /* wrong or closed id: no effect, counted */
 };
 /*
- * The provider hands over a batch (at most FREE_PAGE_BATCH ranges, one KVM log fetch or one TLB arm per call) received under
- * `id`. Any thread, without the big lock or with it. The id is checked under the bitmap lock.
+ * The provider hands over a batch (at most FREE_PAGE_BATCH ranges, one KVM log fetch or one TLB arm per call)
+ * received under `id`. Any thread, without the big lock or with it. The id is checked under the bitmap lock.
  */
 #define FREE_PAGE_BATCH 64
 enum free_page_verdict free_page_hint(uint32_t id, const struct free_page_range *ranges, unsigned count);
 /*
- * The same for pages of [first, first + count) of `block` whose bit in `words` is set: bit n is page first + n. `first` is a
- * multiple of 64, `count` at most FREE_PAGE_BITS: one log fetch or arm.
+ * The same for pages of [first, first + count) of `block` whose bit in `words` is set: bit n is page first + n.
+ * `first` is a multiple of 64, `count` at most FREE_PAGE_BITS: one log fetch or arm.
  */
 #define FREE_PAGE_BITS 32768u
 enum free_page_verdict free_page_bitmap(uint32_t id, struct ram_block *block, uint64_t first, uint64_t count,
@@ -77,9 +80,9 @@ enum free_page_reject { FREE_PAGE_NO_RAM, FREE_PAGE_PARTIAL, FREE_PAGE_MALFORMED
 void free_page_rejected(enum free_page_reject cause);
 
 /*
- * Pages whose content is known not to matter or to be zero, kept whether or not a migration runs, in a bitmap per block:
- * inflated (in the balloon) and reported (discarded). Called by the balloon after the host discarded them, before that is
- * marked in the dirty log, and before the guest gets them back.
+ * Pages whose content is known not to matter or to be zero, kept whether or not a migration runs, in a bitmap per
+ * block: inflated (in the balloon) and reported (discarded). Called by the balloon after the host discarded them,
+ * before that is marked in the dirty log, and before the guest gets them back.
  */
 enum absent_reason { ABSENT_INFLATED, ABSENT_REPORTED };
 void free_page_absent(struct ram_block *block, uint64_t offset, uint64_t length, enum absent_reason reason);

@@ -43,8 +43,8 @@ struct loadvm_ops {
 
 /*
  * Loads a whole stream. Without the big lock, which is taken for devices' sections only (and let go while the channel
- * makes them wait). `capabilities`: the sender must have the same. `ops` may be NULL. False: the machine is in no usable
- * state.
+ * makes them wait). `capabilities`: the sender must have the same. `ops` may be NULL. False: the machine is in no
+ * usable state.
  */
 bool loadvm_run(struct stream *s, unsigned capabilities, const struct loadvm_ops *ops, void *opaque, GError **error);
 

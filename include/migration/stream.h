@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The migration stream: buffered, big-endian, over a channel. An error sticks: later writes do nothing, later reads give
- * zeros, stream_error() tells. One thread at a time.
+ * The migration stream: buffered, big-endian, over a channel. An error sticks: later writes do nothing, later reads
+ * give zeros, stream_error() tells. One thread at a time.
  */
 #ifndef FERRY_MIGRATION_STREAM_H
 #define FERRY_MIGRATION_STREAM_H
@@ -33,7 +33,10 @@ void stream_put_u16(struct stream *s, uint16_t v);
 void stream_put_u32(struct stream *s, uint32_t v);
 void stream_put_u64(struct stream *s, uint64_t v);
 void stream_put_buffer(struct stream *s, const void *data, size_t length);
-/* Written from where it lies, before the next flush returns: for guest pages. It may change meanwhile (it is then dirty). */
+/*
+ * Written from where it lies, before the next flush returns: for guest pages. It may change meanwhile (it is then
+ * dirty).
+ */
 void stream_put_reference(struct stream *s, const void *data, size_t length);
 /* Room for at most `most` (up to 4096) bytes that the caller fills in place, then says how many there are. */
 uint8_t *stream_reserve(struct stream *s, size_t most);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * vmstate: a device's migrated state as a const table beside its struct. The encoding is QEMU's: fields in table order,
- * big-endian, no padding; subsections behind them.
+ * vmstate: a device's migrated state as a const table beside its struct. The encoding is QEMU's: fields in table
+ * order, big-endian, no padding; subsections behind them.
  *
  * Loading trusts nothing: a field's own check, array bounds, and post_load errors end the load with a message that
  * names section and field.
@@ -31,7 +31,7 @@ enum vmstate_flags {
     VMS_ARRAY = 1 << 0,        /* `count` elements in place */
     VMS_STRUCT = 1 << 1,       /* element described by `vmsd` */
     VMS_POINTER = 1 << 2,      /* the struct holds a pointer to the first element */
-    VMS_VARRAY = 1 << 3,       /* element count read from the struct at count_offset (count_size bytes), at most `count` */
+    VMS_VARRAY = 1 << 3,       /* element count is in the struct at count_offset (count_size bytes), up to `count` */
     VMS_VBUFFER = 1 << 4,      /* one buffer whose length is at count_offset, at most `count` */
     VMS_EQUAL = 1 << 5,        /* the loaded value must equal the one there */
     VMS_ARRAY_OF_POINTERS = 1 << 6, /* elements are pointers to structs */
@@ -108,7 +108,9 @@ extern const struct vmstate_info vmstate_info_bool, vmstate_info_uint8, vmstate_
 #define VMSTATE_STRUCT_ARRAY(f, s, n, d)                                                          \
     { .name = #f, .offset = offsetof(s, f), .size = sizeof(((s *)0)->f[0]), .count = (n),         \
       .flags = VMS_STRUCT | VMS_ARRAY, .vmsd = &(d) }
-/* A field whose encoding is the caller's `info`; the element is the field, or the whole struct (hand-made sections). */
+/*
+ * A field whose encoding is the caller's `info`; the element is the field, or the whole struct (hand-made sections).
+ */
 #define VMSTATE_CUSTOM(f, s, i)                                                                   \
     { .name = #f, .offset = offsetof(s, f), .size = sizeof(((s *)0)->f), .info = &(i) }
 #define VMSTATE_CUSTOM_WHOLE(n, s, i) { .name = (n), .offset = 0, .size = sizeof(s), .info = &(i) }

@@ -3,7 +3,8 @@
  * Device types, devices, buses and properties. Everything here runs with the big lock held.
  *
  * A device type is one const struct; hw/i386/device-types.c lists them all. A device's life:
- *   device_new -> device_set_property* -> device_realize -> (reset | run | save | load)* -> device_unrealize -> device_free
+ *   device_new -> device_set_property* -> device_realize -> (reset | run | save | load)* -> device_unrealize
+ *   -> device_free
  */
 #ifndef FERRY_HW_CORE_DEVICE_H
 #define FERRY_HW_CORE_DEVICE_H

@@ -66,8 +66,8 @@ struct virtio_balloon {
     struct timer stats_timer;
 
     /*
-     * Free page hints. `hint_lock` guards what the queue's thread and the big lock's side share: hint_id, hint_status and
-     * hint_request. Innermost; never held while calling into the migration.
+     * Free page hints. `hint_lock` guards what the queue's thread and the big lock's side share: hint_id, hint_status
+     * and hint_request. Innermost; never held while calling into the migration.
      */
     GMutex hint_lock;
     uint32_t hint_request;         /* the migration's id behind hint_id; 0: none open */
@@ -129,8 +129,8 @@ bool balloon_bitmap_next_runs(struct balloon_cursor *cursor, balloon_run_fn *run
 extern const struct device_type virtio_balloon_pci_type;
 extern const struct virtio_device_ops virtio_balloon_ops;
 /* Queues and what the host offers, after the transport's check. On failure virtio_balloon_unrealize() undoes it. */
-bool virtio_balloon_realize(struct virtio_balloon *b, struct device *device, const struct virtio_transport_ops *transport,
-                            GError **error);
+bool virtio_balloon_realize(struct virtio_balloon *b, struct device *device,
+                            const struct virtio_transport_ops *transport, GError **error);
 void virtio_balloon_unrealize(struct virtio_balloon *b);
 
 #endif

@@ -5,9 +5,9 @@
  *   driver -> transport registers -> struct virtio_device (status, features, configuration) -> device's callbacks
  *   driver -> ring in guest RAM -> struct virtqueue: pop, push, notify -> transport's interrupt
  *
- * Locking. Everything runs with the big lock held, with one exception: a queue that is bound to an iothread belongs to
- * that thread while the device runs (DRIVER_OK and the VM not stopped). Its handler then runs there without the big lock
- * and must never take it, since whoever stops the queue holds the big lock and waits for the handler.
+ * Locking. Everything runs with the big lock held, with one exception: a queue that is bound to an iothread belongs
+ * to that thread while the device runs (DRIVER_OK and the VM not stopped). Its handler then runs there without the
+ * big lock and must never take it, since whoever stops the queue holds the big lock and waits for the handler.
  */
 #ifndef FERRY_HW_VIRTIO_VIRTIO_H
 #define FERRY_HW_VIRTIO_VIRTIO_H
@@ -76,8 +76,8 @@ struct virtio_device_ops {
     void (*get_config)(struct virtio_device *vdev, uint8_t *config);
     void (*set_config)(struct virtio_device *vdev, const uint8_t *config);
     /*
-     * Pops, handles and pushes a bounded number of chains; true: there is more (it is called again soon). On the queue's
-     * thread.
+     * Pops, handles and pushes a bounded number of chains; true: there is more (it is called again soon). On the
+     * queue's thread.
      */
     bool (*handle_queue)(struct virtio_device *vdev, struct virtqueue *vq);
     /* Which thread serves the queue from now on; NULL: the main loop. May be NULL itself. */
@@ -168,7 +168,10 @@ static inline bool virtio_is_broken(const struct virtio_device *vdev)
 
 /* False: nothing there, or the device has just become broken. */
 bool virtqueue_pop(struct virtqueue *vq, struct virtqueue_element *element);
-/* Gives a chain back with `written` bytes in its writable part; the driver sees it at once, hears of it by virtqueue_notify. */
+/*
+ * Gives a chain back with `written` bytes in its writable part; the driver sees it at once, hears of it by
+ * virtqueue_notify.
+ */
 void virtqueue_push(struct virtqueue *vq, uint16_t head, uint32_t written);
 void virtqueue_notify(struct virtqueue *vq);
 /* Takes the last `count` pops back, as if they had not been. */
@@ -181,7 +184,8 @@ bool virtqueue_ready(const struct virtqueue *vq); /* set up, device neither brok
 /* Copies from the readable part at `offset`; returns how many bytes there were. */
 size_t virtqueue_element_read(const struct virtqueue_element *element, uint64_t offset, void *data, size_t length);
 /* Copies into the writable part, marking what it writes dirty. */
-size_t virtqueue_element_write(const struct virtqueue_element *element, uint64_t offset, const void *data, size_t length);
+size_t virtqueue_element_write(const struct virtqueue_element *element, uint64_t offset, const void *data,
+                               size_t length);
 
 /* Guest RAM in pieces; false: some byte is not RAM (nothing further is done). */
 bool guest_ram_read(const struct flat_view *view, hwaddr gpa, void *data, uint64_t length);
