@@ -100,7 +100,8 @@ class Schema:
     def check_type(self, kind, where):
         if isinstance(kind, list):
             self.check_type(kind[0], where)
-        elif kind not in SCALARS and kind not in ('str', 'any') and kind not in self.enums and kind not in self.structs:
+        elif kind not in SCALARS and kind not in ('str', 'any') and \
+                kind not in self.enums and kind not in self.structs:
             raise SchemaError('%s: unknown type %r' % (where, kind))
 
     def is_scalar(self, kind):
@@ -191,7 +192,8 @@ def from_json(s, kind, node, path, target, fail):
         return ['%s = qapi_%s_from_json(%s, %s, error);' % (target, s.suffix(kind), node, path)] + checked(target)
     if kind in s.enums:
         return ['int number;'] + checked('qapi_parse_enum(%s, %s, %s_table, %s__MAX, &number, error)' %
-                                         (node, path, kind, upper_snake(kind))) + ['%s = (%s)number;' % (target, kind)]
+                                         (node, path, kind, upper_snake(kind))) + [
+                                             '%s = (%s)number;' % (target, kind)]
     if kind == 'any':
         return ['%s = json_node_copy(%s);' % (target, node)]
     if kind in ('str', 'bool', 'number'):
@@ -212,7 +214,8 @@ def to_json(s, kind, value):
 
 def free_value(s, kind, value):
     if isinstance(kind, list):
-        return ['g_clear_pointer(&%s, %s);' % (value, 'g_array_unref' if s.is_scalar(kind[0]) else 'g_ptr_array_unref')]
+        return ['g_clear_pointer(&%s, %s);' %
+                (value, 'g_array_unref' if s.is_scalar(kind[0]) else 'g_ptr_array_unref')]
     if kind in s.structs:
         return ['qapi_free_%s(%s);' % (kind, value)]
     if kind == 'str':
@@ -243,12 +246,14 @@ def gen_to_json(s, name, members):
 
 def gen_from_json(s, name, members, static=''):
     body = ['static const char *const names[] = { %s };' % ', '.join(['"%s"' % m.name for m in members] + ['NULL']),
-            'JsonObject *object = qapi_parse_object(node, path, names, error);', 'if (!object) {', '    return NULL;', '}',
+            'JsonObject *object = qapi_parse_object(node, path, names, error);', 'if (!object) {', '    return NULL;',
+            '}',
             '%s *value = g_new0(%s, 1);' % (name, name)]
     for m in members:
         body += ['{', '    g_autofree char *member_path = qapi_path(path, "%s");' % m.name,
                  '    JsonNode *member = json_object_get_member(object, "%s");' % m.name, '    if (member) {']
-        body += ['        ' + x for x in from_json(s, m.kind, 'member', 'member_path', 'value->' + m.c, ['goto fail;'])]
+        body += ['        ' + x
+                 for x in from_json(s, m.kind, 'member', 'member_path', 'value->' + m.c, ['goto fail;'])]
         if m.optional and s.is_scalar(m.kind):
             body.append('        value->has_%s = true;' % m.c)
         if not m.optional:
@@ -257,14 +262,16 @@ def gen_from_json(s, name, members, static=''):
     text = indent(body + ['return value;'])
     if 'goto fail;' in text:
         text += 'fail:\n' + indent(['qapi_free_%s(value);' % name, 'return NULL;'])
-    return '%s%s *qapi_%s_from_json(JsonNode *node, const char *path, GError **error)\n{\n%s}\n\n' % (static, name, name, text)
+    return '%s%s *qapi_%s_from_json(JsonNode *node, const char *path, GError **error)\n{\n%s}\n\n' % (
+        static, name, name, text)
 
 
 def gen_list(s, suffix, kind):
     element, scalar = kind[0], s.is_scalar(kind[0])
     array, c = ('GArray' if scalar else 'GPtrArray'), s.c_type(element).strip()
     item = 'g_array_index(list, %s, i)' % c if scalar else '((%s)list->pdata[i])' % c
-    free = {'str': 'g_free', 'any': '(GDestroyNotify)json_node_unref'}.get(element, '(GDestroyNotify)qapi_free_%s' % element)
+    free = {'str': 'g_free', 'any': '(GDestroyNotify)json_node_unref'}.get(
+        element, '(GDestroyNotify)qapi_free_%s' % element)
     new = 'g_array_new(FALSE, TRUE, sizeof(%s))' % c if scalar else 'g_ptr_array_new_with_free_func(%s)' % free
     unref = 'g_array_unref(list);' if scalar else 'g_ptr_array_unref(list);'
     out = 'static JsonNode *qapi_%s_to_json(const %s *list)\n{\n%s}\n\n' % (suffix, array, indent([
@@ -279,7 +286,8 @@ def gen_list(s, suffix, kind):
             '    JsonNode *member = json_array_get_element(array, i);',
             '    g_autofree char *member_path = g_strdup_printf("%s[%u]", path, i);', '    %s item;' % c] +
             ['    ' + x for x in from_json(s, element, 'member', 'member_path', 'item', [unref, 'return NULL;'])] +
-            ['    g_%s;' % ('array_append_val(list, item)' if scalar else 'ptr_array_add(list, item)'), '}', 'return list;']))
+            ['    g_%s;' % ('array_append_val(list, item)' if scalar else 'ptr_array_add(list, item)'), '}',
+             'return list;']))
     return out
 
 
@@ -292,16 +300,19 @@ def gen_types_c(s):
            '#pragma GCC diagnostic ignored "-Wunused-const-variable"\n\n']
     for name, e in s.enums.items():
         top = upper_snake(name) + '__MAX'
-        out.append('static const char *const %s_table[] = { %s };\n' % (name, ', '.join('"%s"' % v for v in e['data'])))
+        out.append('static const char *const %s_table[] = { %s };\n' %
+                   (name, ', '.join('"%s"' % v for v in e['data'])))
         out.append('const char *%s_str(%s value)\n{\n    g_assert((unsigned)value < %s);\n    return %s_table[value];\n}\n\n' %
                    (name, name, top, name))
         out.append('int %s_parse(const char *text)\n{\n%s}\n\n' % (name, indent([
-            'for (int i = 0; i < %s; i++) {' % top, '    if (strcmp(text, %s_table[i]) == 0) {' % name, '        return i;',
+            'for (int i = 0; i < %s; i++) {' % top, '    if (strcmp(text, %s_table[i]) == 0) {' % name,
+            '        return i;',
             '    }', '}', 'return -1;'])))
     for suffix, kind in s.list_kinds().items():
         array = 'GArray' if s.is_scalar(kind[0]) else 'GPtrArray'
         out.append('static JsonNode *qapi_%s_to_json(const %s *list);\n' % (suffix, array))
-        out.append('static %s *qapi_%s_from_json(JsonNode *node, const char *path, GError **error);\n' % (array, suffix))
+        out.append('static %s *qapi_%s_from_json(JsonNode *node, const char *path, GError **error);\n' %
+                   (array, suffix))
     for name, e in s.structs.items():
         members = s.members(e['data'])
         out += [gen_free(s, name, members), gen_to_json(s, name, members), gen_from_json(s, name, members)]
@@ -337,12 +348,15 @@ def gen_command(s, name, e):
         out += 'typedef struct %s {\n%s} %s;\n' % (struct, indent(s.declarations(members)), struct)
         out += gen_free(s, struct, members, 'static ') + gen_from_json(s, struct, members, 'static ')
     if takes:
-        body = ['%s *a = qapi_%s_from_json(arguments, "", error);' % (struct, struct), 'if (!a) {', '    return NULL;', '}']
+        body = ['%s *a = qapi_%s_from_json(arguments, "", error);' % (struct, struct), 'if (!a) {',
+                '    return NULL;', '}']
     else:
-        body = ['static const char *const names[] = { NULL };', 'if (!qapi_parse_object(arguments, "", names, error)) {',
+        body = ['static const char *const names[] = { NULL };',
+                'if (!qapi_parse_object(arguments, "", names, error)) {',
                 '    return NULL;', '}']
     call = (['a'] if boxed else list(s.call_arguments(members, 'a->'))) + ['&failure']
-    body += ['GError *failure = NULL;', '%sqmp_%s(%s);' % (s.c_type(ret) + 'result = ' if ret else '', c, ', '.join(call))]
+    body += ['GError *failure = NULL;',
+             '%sqmp_%s(%s);' % (s.c_type(ret) + 'result = ' if ret else '', c, ', '.join(call))]
     body += ['qapi_free_%s(a);' % struct] if takes else []
     body += ['if (failure) {', '    g_propagate_error(error, failure);', '    return NULL;', '}']
     if ret:
@@ -354,7 +368,8 @@ def gen_command(s, name, e):
 
 def gen_events_h(s):
     out = [BANNER, '#ifndef QAPI_EVENTS_H\n#define QAPI_EVENTS_H\n\n#include "qapi/qapi-types.h"\n\n/* Any thread. */']
-    out += ['void qapi_event_send_%s(%s);' % (c_name(name).lower(), ', '.join(s.parameters(s.members(e.get('data')))) or 'void')
+    out += ['void qapi_event_send_%s(%s);' %
+            (c_name(name).lower(), ', '.join(s.parameters(s.members(e.get('data')))) or 'void')
             for name, e in s.events.items()]
     out.append('''
 struct qapi_event {
@@ -373,7 +388,8 @@ def gen_event(s, name, e):
             'monitor_emit_event("%s", qapi_node_object(object));' % name]
     else:
         body = ['monitor_emit_event("%s", NULL);' % name]
-    return 'void qapi_event_send_%s(%s)\n{\n%s}\n\n' % (c_name(name).lower(), ', '.join(s.parameters(members)) or 'void', indent(body))
+    return 'void qapi_event_send_%s(%s)\n{\n%s}\n\n' % (
+        c_name(name).lower(), ', '.join(s.parameters(members)) or 'void', indent(body))
 
 
 def gen_dispatch_c(s):
@@ -382,7 +398,8 @@ def gen_dispatch_c(s):
     for name in sorted(s.commands):
         e = s.commands[name]
         text = ' '.join(line for line in e['doc'] if not line.startswith('@'))
-        rows.append('{ "%s", %s, %s, dispatch_%s },' % (name, c_string(text), 'true' if e.get('allow-preconfig') else 'false', c_name(name)))
+        rows.append('{ "%s", %s, %s, dispatch_%s },' %
+                    (name, c_string(text), 'true' if e.get('allow-preconfig') else 'false', c_name(name)))
     out.append('const struct qapi_command qapi_commands[] = {\n%s};\n\n' % indent(rows + ['{ NULL },']))
     out += [gen_event(s, name, e) for name, e in s.events.items()]
     rows = ['{ "%s", %d },' % (name, s.events[name].get('rate-limit', 0)) for name in sorted(s.events)]

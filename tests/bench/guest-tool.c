@@ -9,7 +9,8 @@
  *   spin MILLIONS       computes, then says how long it took
  *   text MIB            semi-compressible text on standard output
  *   hold MIB            (on the host) touches memory and waits to be killed: keeps pages warm for a run
- *   memcpy MIB          (on the host) prints the ceilings: memcpy, memset, read, memcpy into fresh memory, unix socket
+ *   memcpy MIB          (on the host) prints the ceilings: memcpy, memset, read, memcpy into fresh memory, unix
+ *                       socket
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -89,8 +90,8 @@ static int run_counter(uint64_t pages)
         for (uint64_t i = 0; i < pages; i++) {
             uint64_t seen = memory[i * WORDS];
             if (seen != sweep - 1) {
-                printf("GUEST-CORRUPT page %llu has %llu, want %llu\n", (unsigned long long)i, (unsigned long long)seen,
-                       (unsigned long long)sweep - 1);
+                printf("GUEST-CORRUPT page %llu has %llu, want %llu\n", (unsigned long long)i,
+                       (unsigned long long)seen, (unsigned long long)sweep - 1);
                 fflush(stdout);
                 return 1;
             }
@@ -145,7 +146,8 @@ static int run_forks(uint64_t unused)
         if (pid == 0) {
             _exit(n & 0x7f);
         }
-        if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != (int)(n & 0x7f)) {
+        if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) ||
+            WEXITSTATUS(status) != (int)(n & 0x7f)) {
             printf("GUEST-CORRUPT fork %u\n", n);
             fflush(stdout);
             return 1;
@@ -171,7 +173,8 @@ static int run_spin(uint64_t millions)
 
 static int run_text(uint64_t mib)
 {
-    static const char *const words[] = { "alpha ", "beta ", "delta ", "page ", "memory ", "balloon ", "hint ", "ferry\n" };
+    static const char *const words[] = { "alpha ",  "beta ",    "delta ", "page ",
+                                         "memory ", "balloon ", "hint ",  "ferry\n" };
     static char block[65536];
     uint64_t random = 88172645463325252ull, left = mib << 20;
     while (left) {

@@ -118,11 +118,13 @@ def balloon_run(side, append, driver):
 
 
 def balloon():
-    drivers = (('balloon by bitmap', {'ours': True}, 0.2), ('balloon by page numbers', {'ours': True, 'offer': False}, 1.1),
+    drivers = (('balloon by bitmap', {'ours': True}, 0.2),
+               ('balloon by page numbers', {'ours': True, 'offer': False}, 1.1),
                ('balloon, stock driver', {}, 1.1))
     for kernel, append in KERNELS:
         for name, driver, aim in drivers:
-            yield ('%s, %s' % (name, kernel), lambda side, append=append, driver=driver: balloon_run(side, append, driver),
+            yield ('%s, %s' % (name, kernel),
+                   lambda side, append=append, driver=driver: balloon_run(side, append, driver),
                    {'both_s': ('ratio', aim)})
 
 

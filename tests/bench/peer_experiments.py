@@ -139,7 +139,8 @@ def bandwidth_run(side, limit):
 
 def bandwidth():
     for limit in map(int, args.limits.split(',')):
-        yield 'limit %d MB/s' % limit, lambda side, limit=limit: bandwidth_run(side, limit), {'error_percent': ('value', 2)}
+        yield 'limit %d MB/s' % limit, lambda side, limit=limit: bandwidth_run(side, limit), {
+            'error_percent': ('value', 2)}
 
 
 EXPERIMENTS = {'boot': boot, 'cpu': cpu, 'migrate': migrate, 'ours': ours, 'busy': busy, 'growth': growth,

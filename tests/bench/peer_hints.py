@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""peer-bench's experiments about free pages: what the guest's answer costs and saves, and whom. See peer_experiments.py."""
+"""peer-bench's experiments about free pages: what the guest's answer costs and saves, and whom. See
+peer_experiments.py."""
 import re
 import threading
 import time
@@ -16,7 +17,8 @@ def hog_mib(mib):
 
 
 def ram_resident(vm, mib):
-    """MB of guest memory that are in the host's: the resident sizes of the mappings that are large enough to be it."""
+    """MB of guest memory that are in the host's: the resident sizes of the mappings that are large enough to be
+    it."""
     resident = size = 0
     with open('/proc/%d/smaps' % vm.process.pid, encoding='ascii') as f:
         for line in f:
@@ -30,7 +32,8 @@ def ram_resident(vm, mib):
 def idle_run(side, append='', hints=False, ours=False):
     """Case 1: what the guest uses, and how long that takes."""
     source = linux(side, args.memory, hints, append=append, ours=ours, name='source').boot(240)
-    target = linux(side, args.memory, hints, append=append, ours=ours, name='target', incoming='defer').take_over(source)
+    target = linux(side, args.memory, hints, append=append, ours=ours, name='target',
+                   incoming='defer').take_over(source)
     warm(1024)
     figures = move(source, target)
     alive(target)
@@ -51,7 +54,8 @@ def freed_run(side, append='', hints=True, limit=10**12, balloon='', before=None
     source.shell('guest-tool hog %d' % hog_mib(mib), 600)
     if before:
         before(source)
-    target = linux(side, mib, hints, append=append, balloon=balloon, ours=ours, name='target', incoming='defer').take_over(source)
+    target = linux(side, mib, hints, append=append, balloon=balloon, ours=ours, name='target',
+                   incoming='defer').take_over(source)
     warm(mib)
     if parameters:
         source.qmp.command('migrate-set-parameters', **parameters)
@@ -92,7 +96,8 @@ def hints_run(side, append):
 
 
 def hints():
-    aims = {'total_ms': ('ratio', 0.4), 'beyond_guest': ('value', 1.3), 'mb_of_used': ('value', 1.1), 'mb_resident': ('value', 1.1)}
+    aims = {'total_ms': ('ratio', 0.4), 'beyond_guest': ('value', 1.3), 'mb_of_used': ('value', 1.1),
+            'mb_resident': ('value', 1.1)}
     for kernel, append in KERNELS:
         yield ('freed, hints on, ' + kernel, lambda side, append=append: hints_run(side, append),
                dict(aims, total_ms=('ratio', 0.5)) if append else aims)
@@ -102,11 +107,13 @@ def capped():
     """The same ordering when a link of 10 Gbit/s is what limits."""
     for on in (False, True):
         yield ('freed, hints %s, 1250 MB/s' % ('on' if on else 'off'),
-               lambda side, on=on: freed_run(side, hints=on, limit=LIMIT), {'total_ms': ('ratio', 0.4 if on else 1.1)})
+               lambda side, on=on: freed_run(side, hints=on, limit=LIMIT),
+               {'total_ms': ('ratio', 0.4 if on else 1.1)})
 
 
 def wait_for_reports(source):
-    """Linux reports a part of its free list every two seconds; it has ceased when the source's memory shrinks no more."""
+    """Linux reports a part of its free list every two seconds; it has ceased when the source's memory shrinks no
+    more."""
     last, quiet = ram_resident(source, args.memory), time.time()
     while time.time() - quiet < 6:
         time.sleep(1)
@@ -136,15 +143,18 @@ def idle_hints_run(side):
 
 
 def idle_hints():
-    yield 'idle, hints off, and on against off', idle_hints_run, {'total_ms': ('ratio', 0.4), 'on_against_off': ('value', 1.1)}
+    yield 'idle, hints off, and on against off', idle_hints_run, {'total_ms': ('ratio', 0.4),
+                                                                  'on_against_off': ('value', 1.1)}
 
 
 def loop_seconds(hints_on):
-    """A compute loop across the migration of an idle guest that is asked for all of its memory, which it does not zero."""
+    """A compute loop across the migration of an idle guest that is asked for all of its memory, which it does not
+    zero."""
     mib = min(args.memory, 4096)
     source = linux('ferry', mib, hints_on, append='init_on_alloc=0', name='source').boot(240)
     source.qmp.command('migrate-set-parameters', free_page_hint_threshold=0)
-    target = linux('ferry', mib, hints_on, append='init_on_alloc=0', name='target', incoming='defer').take_over(source)
+    target = linux('ferry', mib, hints_on, append='init_on_alloc=0', name='target',
+                   incoming='defer').take_over(source)
     source.send('guest-tool spin 400\n')
     source.expect(rb'GUEST-STARTED', 60)
     time.sleep(0.5)

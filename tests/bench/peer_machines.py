@@ -11,7 +11,8 @@ sys.path.insert(0, os.path.join(TOP, 'tests', 'functional'))
 
 
 def parse_arguments():
-    p = argparse.ArgumentParser(description=sys.modules['__main__'].__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser(description=sys.modules['__main__'].__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('experiments', nargs='*', help='which; default all')
     p.add_argument('--qemu', default=os.path.join(TOP, 'build', 'qemu-system-x86_64'), help="Ferry's binary")
     p.add_argument('--peer', default='/usr/bin/qemu-system-x86_64', help='the binary to compare with')
@@ -21,7 +22,8 @@ def parse_arguments():
     p.add_argument('--hints', default='off,on', help='of migrate')
     p.add_argument('--sizes', default='1,4,16,64', help='GiB, of growth')
     p.add_argument('--huge', type=int, default=64, help='GiB of the large Linux guest of growth; 0: none')
-    p.add_argument('--peer-most', type=int, default=4, help='GiB, the largest untouched guest that the peer is asked to move')
+    p.add_argument('--peer-most', type=int, default=4,
+                   help='GiB, the largest untouched guest that the peer is asked to move')
     p.add_argument('--limits', default='10,100,1000', help='MB/s, of bandwidth')
     p.add_argument('--writer', type=int, default=4096, help='pages that the busy guest rewrites')
     p.add_argument('--walks', default='1,8,64', help='GiB, of walk')
@@ -51,7 +53,8 @@ def board(side, gib):
 
 
 def linux(side, mib, hints=False, balloon='', **kwargs):
-    extra = board(side, mib / 1024) + (['-name', 'guest,debug-threads=on'] if side == 'peer' else [])  # vcpu_seconds() needs names
+    extra = board(side, mib / 1024) + (['-name', 'guest,debug-threads=on']
+                                       if side == 'peer' else [])  # vcpu_seconds() needs names
     if hints:  # the peer offers hints only with an iothread
         extra, balloon = extra + ['-object', 'iothread,id=io0'], balloon + ',iothread=io0'
     return Linux(binary=binary(side), memory='%dM' % mib, hints=hints, balloon=balloon, args=extra, **kwargs)
@@ -100,7 +103,8 @@ def follow(source, samples=None):
         if samples is not None and 'ram' in info:
             samples.append((elapsed, info['ram']['transferred']))
         if info.get('status') in ('completed', 'failed', 'cancelled'):
-            ferry.require(info['status'] == 'completed', 'migration %s: %s' % (info['status'], info.get('error-desc')))
+            ferry.require(info['status'] == 'completed', 'migration %s: %s' %
+                          (info['status'], info.get('error-desc')))
             return info
         ferry.require(elapsed < args.timeout, 'no end after %.0f s' % elapsed)
         time.sleep(0.005)
@@ -120,7 +124,8 @@ def move(source, target, limit=10**12, samples=None):
         info = source.qmp.command('query-migrate')
         if time.time() - start > wall + 1:
             break
-    return {'total_ms': max(info.get('total-time', 0), 1), 'wall_ms': wall * 1000, 'downtime_ms': info.get('downtime', 0),
+    return {'total_ms': max(info.get('total-time', 0), 1), 'wall_ms': wall * 1000,
+            'downtime_ms': info.get('downtime', 0),
             'transferred_mb': info['ram']['transferred'] / 1e6, 'cpu_s': used, 'vcpu_s': vcpu_seconds(source) - vcpu}
 
 

@@ -114,7 +114,8 @@ class Qmp:
 class Vm:
     """One machine. `args` come on top of the test board: no defaults, QMP, COM1 on a socket."""
 
-    def __init__(self, args=(), name='vm', incoming=None, binary=None, memory='256M', smp=1, kernel=GUEST, qmp=True, accel=None):
+    def __init__(self, args=(), name='vm', incoming=None, binary=None, memory='256M', smp=1, kernel=GUEST, qmp=True,
+                 accel=None):
         self.dir = tempfile.mkdtemp(prefix='ferry-')
         self.name, self.log = name, b''
         self.qmp_path, self.serial_path = self.dir + '/qmp', self.dir + '/serial'
@@ -220,7 +221,8 @@ def wait_migration(vm, want='completed', timeout=60):
         info = vm.qmp.command('query-migrate')
         if info.get('status') in ('completed', 'failed', 'cancelled'):
             if info['status'] != want:
-                raise Failure('migration %s, want %s: %s; stderr: %s' % (info['status'], want, info.get('error-desc'), vm.stderr_text()))
+                raise Failure('migration %s, want %s: %s; stderr: %s' %
+                              (info['status'], want, info.get('error-desc'), vm.stderr_text()))
             return info
         if time.time() > end:
             raise Failure('migration still %s after %d s: %s' % (info.get('status'), timeout, json.dumps(info)))
@@ -286,7 +288,8 @@ def compare_memory(source, target, size, excused=lambda page: False, start=0):
 
 
 def skipped_pages(path, reason='hinted'):
-    """Page numbers that a source's x-skip-record names for a reason. Guests that end below the hole: offset is address."""
+    """Page numbers that a source's x-skip-record names for a reason. Guests that end below the hole: offset is
+    address."""
     pages = set()
     with open(path, encoding='ascii') as f:
         for line in f:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What tests of free pages have in common: a bare-metal guest whose balloon driver answers requests in a way of the test's
-choice, a migration after which memory is compared, and what must hold when the guest goes on."""
+"""What tests of free pages have in common: a bare-metal guest whose balloon driver answers requests in a way of the
+test's choice, a migration after which memory is compared, and what must hold when the guest goes on."""
 import os
 import time
 
@@ -11,7 +11,8 @@ MEMORY = 256 << 20
 TEST_START = 0x4100000  # first test page of a guest of that size
 FIRST, COUNT = 8000, 32000  # what the guest calls free
 AFTER = FIRST + COUNT
-COUNTERS = (rb'requests (\d+) stops (\d+) dones (\d+) buffers (\d+) returned (\d+) resets (\d+) interrupts (\d+) (\d+)\n')
+COUNTERS = (rb'requests (\d+) stops (\d+) dones (\d+) buffers (\d+) returned (\d+) resets (\d+) '
+            rb'interrupts (\d+) (\d+)\n')
 NAMES = ('requests', 'stops', 'dones', 'buffers', 'returned', 'resets', 'config_interrupts', 'queue_interrupts')
 BOUND = 20  # seconds
 
@@ -32,7 +33,8 @@ def boot(features='hint', **kwargs):
 
 
 def parameters(vm, **kwargs):
-    # 66 % of this guest is populated: it is asked once, for no later pass has as much in question and at most half of it.
+    # 66 % of this guest is populated: it is asked once, for no later pass has as much in question and at most half of
+    # it.
     settings = {'free_page_hint_head_start': 3000, 'free_page_hint_timeout': 1500, 'free_page_hint_threshold': 40,
                 'max_bandwidth': 1 << 40}
     vm.qmp.command('migrate-set-parameters', **dict(settings, **kwargs))

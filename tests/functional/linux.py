@@ -10,7 +10,8 @@ from ferry import BUILD, TOP, Failure, Skip, Vm
 
 
 def kernel_version(flavour):
-    """The kernel that Debian means by linux-image-'cloud-amd64' or -'amd64': others, of backports say, may be there too."""
+    """The kernel that Debian means by linux-image-'cloud-amd64' or -'amd64': others, of backports say, may be there
+    too."""
     package = 'linux-image-' + flavour
     depends = subprocess.run(['dpkg-query', '-W', '-f', '${Depends}', package], stdout=subprocess.PIPE,
                              stderr=subprocess.DEVNULL, text=True, check=False).stdout
@@ -34,7 +35,8 @@ def module_sources():
 
 
 def build_module(version, target='modules'):
-    """Our own balloon driver (guest/linux/), built for that kernel; the file and what make said, if it had to be made."""
+    """Our own balloon driver (guest/linux/), built for that kernel; the file and what make said, if it had to be
+    made."""
     headers, folder = '/lib/modules/%s/build' % version, os.path.join(BUILD, 'guest-linux-' + version)
     path, said = os.path.join(folder, 'ferry_balloon.ko'), ''
     if not os.path.exists(headers + '/Makefile'):
@@ -63,21 +65,22 @@ def initrd(version, ours=False):
 
 
 class Linux(Vm):
-    """A Debian guest with one balloon, bal0. `ours`: with our own driver for it; `offer`: the device offers what only this
-    knows."""
+    """A Debian guest with one balloon, bal0. `ours`: with our own driver for it; `offer`: the device offers what only
+    this knows."""
 
     def __init__(self, flavour='cloud-amd64', hints=False, append='', balloon='', args=(), ours=False, offer=None,
                  **kwargs):
         version = kernel_version(flavour)
         self.markers = 0
-        # no_timer_check: Linux panics where a busy host withholds five ticks for 60 ms (on stock the check fails under load, too); under the
-        # hypervisors that it knows it leaves the check out of its own accord.
+        # no_timer_check: Linux panics where a busy host withholds five ticks for 60 ms (on stock the check fails
+        # under load, too); under the hypervisors that it knows it leaves the check out of its own accord.
         device = 'virtio-balloon-pci,id=bal0' + (',free-page-hint=on' if hints else '') + balloon
         if offer if offer is not None else ours:
             device += ',free-page-bitmap=on,page-bitmap=on'
         kwargs.setdefault('memory', '512M')
         super().__init__(kernel='/boot/vmlinuz-' + version,
-                         args=['-initrd', initrd(version, ours), '-append', 'console=ttyS0 quiet rdinit=/init no_timer_check ' + append,
+                         args=['-initrd', initrd(version, ours), '-append',
+                               'console=ttyS0 quiet rdinit=/init no_timer_check ' + append,
                                '-device', device] + list(args), **kwargs)
 
     def boot(self, timeout=60):

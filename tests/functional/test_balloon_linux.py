@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The balloon under Debian's unmodified driver and under our own: inflate, deflate, statistics, reporting, over every interface there is, and
-over a migration."""
+"""The balloon under Debian's unmodified driver and under our own: inflate, deflate, statistics, reporting, over every
+interface there is, and over a migration."""
 import time
 
 import ferry
@@ -30,7 +30,8 @@ def statistics(vm):
     """New figures, asked for now."""
     last = vm.qmp.command('qom-get', path=BALLOON, property='guest-stats')['last-update']
     vm.qmp.command('qom-set', path=BALLOON, property='guest-stats-polling-interval', value=1)
-    wait_for('statistics', lambda: vm.qmp.command('qom-get', path=BALLOON, property='guest-stats')['last-update'] > last)
+    wait_for('statistics',
+             lambda: vm.qmp.command('qom-get', path=BALLOON, property='guest-stats')['last-update'] > last)
     return vm.qmp.command('qom-get', path=BALLOON, property='guest-stats')['stats']
 
 
@@ -79,7 +80,8 @@ def transitional():
 @case
 def our_driver():
     vm = run(ours=True)
-    require('inflated_trips' in vm.shell('cat /sys/kernel/debug/ferry_balloon-*/balloon'), 'the guest runs another driver')
+    require('inflated_trips' in vm.shell('cat /sys/kernel/debug/ferry_balloon-*/balloon'),
+            'the guest runs another driver')
 
 
 @case
@@ -105,7 +107,8 @@ def legacy_only():
 @case
 def msix_and_two_vcpus():
     vm = run(balloon=',vectors=5', smp=2)
-    lines = [line.split() for line in vm.shell('cat /proc/interrupts').splitlines() if 'PCI-MSI' in line and 'inflate' in line]
+    lines = [line.split() for line in vm.shell('cat /proc/interrupts').splitlines()
+             if 'PCI-MSI' in line and 'inflate' in line]
     require(lines and int(lines[0][1]) + int(lines[0][2]) > 0, 'no inflate interrupts: %s' % lines)
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Our own balloon driver (guest/linux/) in Debian's kernels: it builds without a warning, its bitmap covers what is free,
-and nothing is lost when it comes and goes, or sleeps, in the middle of a migration. What it shares with Debian's driver is
-tested in test_balloon_linux.py and test_migration_linux.py."""
+"""Our own balloon driver (guest/linux/) in Debian's kernels: it builds without a warning, its bitmap covers what is
+free, and nothing is lost when it comes and goes, or sleeps, in the middle of a migration. What it shares with
+Debian's driver is tested in test_balloon_linux.py and test_migration_linux.py."""
 import re
 import shutil
 import time

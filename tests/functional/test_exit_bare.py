@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The end of the program at random moments: of migrations at both ends, of waits for peers that never come or never read,
-of requests for free pages. Whatever it was doing, it ends soon, with its exit code and without a word of a sanitizer."""
+"""The end of the program at random moments: of migrations at both ends, of waits for peers that never come or never
+read, of requests for free pages. Whatever it was doing, it ends soon, with its exit code and without a word of a
+sanitizer."""
 import os
 import random
 import signal
@@ -39,7 +40,8 @@ def check_ended(vm, codes=(0,)):
 def begin(source, target, capabilities=(), bandwidth=60 << 20):
     uri = 'unix:%s/mig' % target.dir
     for vm in (source, target):
-        vm.qmp.command('migrate-set-capabilities', capabilities=[{'capability': c, 'state': True} for c in capabilities])
+        vm.qmp.command('migrate-set-capabilities',
+                       capabilities=[{'capability': c, 'state': True} for c in capabilities])
     source.qmp.command('migrate-set-parameters', max_bandwidth=bandwidth)
     target.qmp.command('migrate-incoming', uri=uri)
     source.qmp.command('migrate', uri=uri)
@@ -77,7 +79,8 @@ def target_ends_during_a_migration():
     for source, target in migrations('return-path'):
         ask_to_end(target)
         check_ended(target)
-        ferry.wait_until(lambda: source.qmp.command('query-migrate')['status'] in ('completed', 'failed'), 'the end', 30)
+        ferry.wait_until(lambda: source.qmp.command('query-migrate')['status'] in ('completed', 'failed'), 'the end',
+                         30)
         if source.qmp.command('query-migrate')['status'] == 'failed':
             ferry.wait_status(source, 'running')
             source.guest('ping')
@@ -117,7 +120,8 @@ def source_ends_though_its_peer_reads_nothing():
         source = boot()
         source.guest('fill 0 %d' % (4000 if capability else 10))
         sock, uri = silent_peer(source)
-        source.qmp.command('migrate-set-capabilities', capabilities=[{'capability': c, 'state': True} for c in capability])
+        source.qmp.command('migrate-set-capabilities',
+                           capabilities=[{'capability': c, 'state': True} for c in capability])
         source.qmp.command('migrate', uri=uri)
         peer = sock.accept()[0]
         time.sleep(0.5 * ferry.PATIENCE)
@@ -141,7 +145,8 @@ def source_ends_though_its_command_does_not():
 @case
 def source_ends_before_the_switchover():
     source = boot()
-    source.qmp.command('migrate-set-capabilities', capabilities=[{'capability': 'pause-before-switchover', 'state': True}])
+    source.qmp.command('migrate-set-capabilities',
+                       capabilities=[{'capability': 'pause-before-switchover', 'state': True}])
     source.qmp.command('migrate', uri='exec:cat > /dev/null')
     ferry.wait_until(lambda: source.qmp.command('query-migrate')['status'] == 'pre-switchover', 'pre-switchover')
     ask_to_end(source)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Floating point under Linux: the digests that a program computes on the host and as the guest's init are the same, with
-FXSAVE (qemu64) and with XSAVE (max) as the kernel's way to switch."""
+"""Floating point under Linux: the digests that a program computes on the host and as the guest's init are the same,
+with FXSAVE (qemu64) and with XSAVE (max) as the kernel's way to switch."""
 import os
 import subprocess
 

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Free page hints against a guest that behaves well, badly and with malice (tests/guest/balloon-*.c).
 
-For each way of answering: the guest's memory is compared at both ends, and only pages that the guest said were free, and that
-the source says it left out for that, may differ; the migration takes a bounded time; nothing spins afterwards; the guest goes on at the destination, gets DONE there, and
-finds the data that it did not give away.
+For each way of answering: the guest's memory is compared at both ends, and only pages that the guest said were free,
+and that the source says it left out for that, may differ; the migration takes a bounded time; nothing spins
+afterwards; the guest goes on at the destination, gets DONE there, and finds the data that it did not give away.
 """
 import re
 import time
 
 import ferry
 from ferry import case, require, slow_case, wait_migration, wait_status
-from free_pages import (BOUND, COUNT, FIRST, MEMORY, boot, declared, end_serving, go_on, hop, is_quiet, machine, move, parameters,
-                        skip_zero_pages, start_serving)
+from free_pages import (BOUND, COUNT, FIRST, MEMORY, boot, declared, end_serving, go_on, hop, is_quiet, machine, move,
+                        parameters, skip_zero_pages, start_serving)
 
 # --- guests that mean well ---
 
@@ -178,7 +178,8 @@ def stopped_guests_are_not_asked():
     source.qmp.command('stop')
     target = machine('target', incoming='defer', args=['-S'])
     info, differing = move(source, target)
-    require(differing == 0 and info['free-pages']['requests'] == 0, '%d pages differ: %s' % (differing, info['free-pages']))
+    require(differing == 0 and info['free-pages']['requests'] == 0, '%d pages differ: %s' %
+            (differing, info['free-pages']))
 
 
 @case
@@ -239,7 +240,8 @@ def late_answers_during_the_migration_have_no_effect():
     source = boot()
     start_serving(source, 'late')
     target = machine('target', incoming='defer', args=['-S'])
-    info, differing = move(source, target, free_page_hint_head_start=0, free_page_hint_timeout=200, max_bandwidth=100 << 20)
+    info, differing = move(source, target, free_page_hint_head_start=0, free_page_hint_timeout=200,
+                           max_bandwidth=100 << 20)
     free = info['free-pages']
     require(differing == 0 and free['timed-out'] == 1 and free['late'] > 0, '%d pages differ: %s' % (differing, free))
     go_on(source, target)
@@ -281,7 +283,8 @@ def hostile(mode, suffix='', **kwargs):
     case(function)
 
 
-for hostile_mode in ('lengths', 'loop', 'numbers', 'indirect', 'directions', 'flood', 'restart', 'million', 'registers', 'rings', 'disable',
+for hostile_mode in ('lengths', 'loop', 'numbers', 'indirect', 'directions', 'flood', 'restart', 'million',
+                     'registers', 'rings', 'disable',
                      'pcioff', 'windows', 'longchain'):
     hostile(hostile_mode)
 for hostile_mode in ('loop', 'restart', 'million', 'rings', 'pcioff'):
@@ -338,13 +341,15 @@ def hostile_registers_written_by_all_under_an_iothread():
 
 @case
 def driver_that_goes_away():
-    """Reset in mid-round, and no driver afterwards: its pages are in use, and arrive; the next migration asks nobody."""
+    """Reset in mid-round, and no driver afterwards: its pages are in use, and arrive; the next migration asks
+    nobody."""
     target, _, _, counts, differing = hop('unbind')
     require(differing == 0 and counts['resets'] == 1, '%d pages differ: %s' % (differing, counts))
     target.guest('verify %d %d 1001' % (FIRST, COUNT))
     again = machine('again', incoming='defer', args=['-S'])
     info, differing = move(target, again)
-    require(differing == 0 and info['free-pages']['state'] == 'no-driver', '%d pages differ: %s' % (differing, info['free-pages']))
+    require(differing == 0 and info['free-pages']['state'] == 'no-driver', '%d pages differ: %s' %
+            (differing, info['free-pages']))
 
 
 @case

@@ -116,8 +116,9 @@ def interrupt_and_threads():
 @case
 def nonsense():
     vm, gdb = start()
-    for packet in ['', 'X', 'm', 'm,', 'Mzz', 'p', 'pffff', 'Pff', 'G', 'Z', 'Z9,0,1', 'z0,1234,1', 'vCont;q', 'H', 'T',
-                   'qXfer:features:read:target.xml:ffffffff,fff', 'qXfer', 'q', 'Q', 'vCont;s:77', 'T-', 'x' * 4000]:
+    for packet in ['', 'X', 'm', 'm,', 'Mzz', 'p', 'pffff', 'Pff', 'G', 'Z', 'Z9,0,1', 'z0,1234,1', 'vCont;q', 'H',
+                   'T', 'qXfer:features:read:target.xml:ffffffff,fff', 'qXfer', 'q', 'Q', 'vCont;s:77', 'T-',
+                   'x' * 4000]:
         gdb.ask(packet)
     gdb.sock.sendall(b'$' + b'm' * 10000 + b'#00') # longer than allowed: dropped
     gdb.sock.sendall(b'$g#00')                     # wrong checksum: refused

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Memory that a Linux guest uses and frees while it migrates: a later pass asks for it anew, and it stays behind, too."""
+"""Memory that a Linux guest uses and frees while it migrates: a later pass asks for it anew, and it stays behind,
+too."""
 import time
 
 import ferry
@@ -11,10 +12,12 @@ from linux import Linux, check_data
 def freed_during_the_migration():
     source = Linux(hints=True, append='init_on_alloc=0', name='source').boot()
     source.shell('guest-tool hog 400')
-    target = Linux(hints=True, append='init_on_alloc=0', name='target', incoming='defer', args=['-S']).take_over(source)
+    target = Linux(hints=True, append='init_on_alloc=0', name='target', incoming='defer',
+                   args=['-S']).take_over(source)
     target.qmp.command('migrate-incoming', uri='unix:%s/mig' % target.dir)
     source.qmp.command('migrate-set-capabilities', capabilities=[{'capability': 'events', 'state': True}])
-    source.qmp.command('migrate-set-parameters', max_bandwidth=30 << 20, downtime_limit=20, free_page_hint_threshold=15)
+    source.qmp.command('migrate-set-parameters', max_bandwidth=30 << 20, downtime_limit=20,
+                       free_page_hint_threshold=15)
     source.qmp.command('migrate', uri='unix:%s/mig' % target.dir)
     first = source.qmp.wait_event('FREE_PAGE_HINT')['data']
     require(first['pass'] == 1 and first['state'] == 'stopped' and first['covered'] > 300 << 20, str(first))

@@ -11,19 +11,24 @@ from linux import Linux
 def finds_the_board():
     vm = Linux(smp=2).boot()
     interrupts = vm.shell('cat /proc/interrupts')
-    for line in (r' 4: .*IO-APIC +4-edge +ttyS0', r' 8: .*8-edge +rtc0', r' 9: .*9-fasteoi +acpi', r'10: .*10-fasteoi +virtio0'):
+    for line in (r' 4: .*IO-APIC +4-edge +ttyS0', r' 8: .*8-edge +rtc0', r' 9: .*9-fasteoi +acpi',
+                 r'10: .*10-fasteoi +virtio0'):
         require(re.search(line, interrupts), 'no %r in %s' % (line, interrupts))
     ports = vm.shell('cat /proc/ioports')
-    for line in ('0600-0603 : ACPI PM1a_EVT_BLK', '0608-060b : ACPI PM_TMR', 'afe0-afe3 : ACPI GPE0_BLK', 'c000-c03f : 0000:00:02.0'):
+    for line in ('0600-0603 : ACPI PM1a_EVT_BLK', '0608-060b : ACPI PM_TMR', 'afe0-afe3 : ACPI GPE0_BLK',
+                 'c000-c03f : 0000:00:02.0'):
         require(line in ports, 'no %r in %s' % (line, ports))
     memory = vm.shell('cat /proc/iomem')
-    for line in ('1ffe0000-1fffffff : Reserved', '20000000-febfffff : PCI Bus 0000:00', 'febfc000-febfffff : 0000:00:02.0',
+    for line in ('1ffe0000-1fffffff : Reserved', '20000000-febfffff : PCI Bus 0000:00',
+                 'febfc000-febfffff : 0000:00:02.0',
                  'fec00000-fec003ff : IOAPIC 0', 'fee00000-fee00fff : Local APIC'):
         require(line in memory, 'no %r in %s' % (line, memory))
     log = vm.shell('dmesg')
-    for line in ('PIIX3: Enabling Passive Release', 'ACPI: PM: (supports S0 S5)', 'Interrupt link LNKD configured for IRQ 11'):
+    for line in ('PIIX3: Enabling Passive Release', 'ACPI: PM: (supports S0 S5)',
+                 'Interrupt link LNKD configured for IRQ 11'):
         require(line in log, 'no %r in the kernel log' % line)
-    for complaint in ('ACPI Error', 'ACPI BIOS Error', 'irmware [Bb]ug', 'WARNING:', 'Oops', 'nobody cared', 'MTRRs disabled'):
+    for complaint in ('ACPI Error', 'ACPI BIOS Error', 'irmware [Bb]ug', 'WARNING:', 'Oops', 'nobody cared',
+                      'MTRRs disabled'):
         found = re.search('.*' + complaint + '.*', log)
         require(not found, found and found.group(0))
 

@@ -82,7 +82,8 @@ def balloon_statistics():
     vm = Linux().boot()
     path = '/machine/peripheral/bal0'
     vm.qmp.command('qom-set', path=path, property='guest-stats-polling-interval', value=1)
-    ferry.wait_until(lambda: vm.qmp.command('qom-get', path=path, property='guest-stats')['last-update'] > 0, 'statistics')
+    ferry.wait_until(lambda: vm.qmp.command('qom-get', path=path, property='guest-stats')['last-update'] > 0,
+                     'statistics')
     stats = vm.qmp.command('qom-get', path=path, property='guest-stats')['stats']
     require(0 < stats['stat-total-memory'] < 512 << 20, str(stats))
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Migration of the bare-metal guest: every page compared at both ends, writes in flight, failures that the guest never sees."""
+"""Migration of the bare-metal guest: every page compared at both ends, writes in flight, failures that the guest
+never sees."""
 import os
 import random
 import socket

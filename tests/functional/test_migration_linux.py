@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Migration of Debian guests under load, hints off and on, and with our own driver's bitmaps, there and back; memory compared
-but for the pages that were skipped as hinted; faults at random moments that the guest never notices."""
+"""Migration of Debian guests under load, hints off and on, and with our own driver's bitmaps, there and back; memory
+compared but for the pages that were skipped as hinted; faults at random moments that the guest never notices."""
 import os
 import random
 import socket
@@ -37,19 +37,21 @@ def free_pages(vm):
 
 
 def hop(source, hints, name, skip_zero=False, **kwargs):
-    """One migration to a new, stopped machine; compares memory; lets it run. No more may be missing there as hinted than the
-    guest called free just before. query-migrate's answer, with that number as `guest-free`."""
+    """One migration to a new, stopped machine; compares memory; lets it run. No more may be missing there as hinted
+    than the guest called free just before. query-migrate's answer, with that number as `guest-free`."""
     target = Linux(hints=hints, incoming='defer', name=name, args=['-S'], **kwargs).take_over(source)
     record = source.dir + '/skipped'
     source.qmp.command('migrate-set-parameters', x_skip_record=record, max_bandwidth=1 << 40)
     for vm in (source, target):
-        vm.qmp.command('migrate-set-capabilities', capabilities=[{'capability': 'skip-zero-pages', 'state': skip_zero}])
+        vm.qmp.command('migrate-set-capabilities',
+                       capabilities=[{'capability': 'skip-zero-pages', 'state': skip_zero}])
     free = free_pages(source)
     info = migrate(source, target, timeout=120)
     info['guest-free'] = free
     wait_status(target, 'paused')
     hinted = ferry.skipped_pages(record)
-    require(len(hinted) <= free + MARGIN_PAGES, '%d pages left out as hinted, but the guest had %d free' % (len(hinted), free))
+    require(len(hinted) <= free + MARGIN_PAGES, '%d pages left out as hinted, but the guest had %d free' %
+            (len(hinted), free))
     require(hints or not hinted, '%d pages left out as hinted, without hints' % len(hinted))
     ferry.compare_memory(source, target, MEMORY, excused=lambda page: page in hinted)
     target.qmp.command('cont')
@@ -77,7 +79,8 @@ def there_and_back(load, hints, hops=2, **kwargs):
 
 
 for load_name in LOADS:
-    for how, machine in (('hints_off', {'hints': False}), ('hints_on', {'hints': True}), ('bitmap', {'hints': True, 'ours': True})):
+    for how, machine in (('hints_off', {'hints': False}), ('hints_on', {'hints': True}),
+                         ('bitmap', {'hints': True, 'ours': True})):
         def generated(load=load_name, settings=machine):
             there_and_back(load, hops=10 if SLOW else 2, **settings)
         generated.__name__ = '%s_%s' % (load_name, how)
@@ -98,7 +101,8 @@ def hints_after_much_was_freed():
     vm.shell('guest-tool hog 300', 60)
     vm, info = hop(vm, True, 'target')
     free = info['free-pages']
-    require(info['ram']['normal'] < 60000, 'sent %d pages of a guest that uses few: %s' % (info['ram']['normal'], free))
+    require(info['ram']['normal'] < 60000, 'sent %d pages of a guest that uses few: %s' %
+            (info['ram']['normal'], free))
     vm.shell('guest-tool hog 300', 60)
     check_data(vm)
 
@@ -231,7 +235,8 @@ def fifty_faults():
 
 @slow_case
 def fifty_migrations_at_random():
-    """Random guests under random loads, each from host to host ten times; on the way some migrations fail or are cancelled."""
+    """Random guests under random loads, each from host to host ten times; on the way some migrations fail or are
+    cancelled."""
     seed = int(os.environ.get('FERRY_SEED', random.SystemRandom().randrange(1 << 30)))
     rng, pages, failed = random.Random(seed), 0, 0
     print('seed %d' % seed, flush=True)
@@ -249,7 +254,8 @@ def fifty_migrations_at_random():
             pages += info['free-pages']['hinted']
             time.sleep(rng.uniform(0, 0.5))
         vm.close()
-    print('50 migrations completed, %d failed or were cancelled; %d pages stayed behind as hinted' % (failed, pages), flush=True)
+    print('50 migrations completed, %d failed or were cancelled; %d pages stayed behind as hinted' % (failed, pages),
+          flush=True)
 
 
 ferry.main()

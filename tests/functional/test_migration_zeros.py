@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Pages of zeros: what both ends must agree on, what goes on the wire, and that the destination's memory is not populated."""
+"""Pages of zeros: what both ends must agree on, what goes on the wire, and that the destination's memory is not
+populated."""
 import itertools
 
 import ferry
@@ -95,7 +96,8 @@ def capabilities_of_one_end_only_are_refused():
             set_capabilities(source if at_source else target, name)
             uri = 'unix:%s/mig' % target.dir
             target.qmp.command('migrate-incoming', uri=uri)
-            source.qmp.command('migrate-set-capabilities', capabilities=[{'capability': 'return-path', 'state': True}])
+            source.qmp.command('migrate-set-capabilities',
+                               capabilities=[{'capability': 'return-path', 'state': True}])
             source.qmp.command('migrate', uri=uri)
             wait_migration(source, 'failed')
             code, text = target.wait_exit(20), target.stderr_text()

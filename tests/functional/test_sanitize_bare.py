@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The bare-metal guest: the CPU's faults, paging, modes and SMP, and the ways a machine ends. Also run under sanitizers."""
+"""The bare-metal guest: the CPU's faults, paging, modes and SMP, and the ways a machine ends. Also run under
+sanitizers."""
 import ferry
 import free_pages
 from ferry import Vm, case, require

@@ -48,10 +48,12 @@ def error_of(reply):
 @case
 def greeting_and_negotiation():
     raw = Raw(start().raw)
-    require(raw.greeting['QMP']['version']['qemu']['major'] == 7 and raw.greeting['QMP']['capabilities'] == [], str(raw.greeting))
+    require(raw.greeting['QMP']['version']['qemu']['major'] == 7 and raw.greeting['QMP']['capabilities'] == [],
+            str(raw.greeting))
     kind, text = error_of(raw.ask(b'{"execute": "query-status", "id": 7}'))
     require(kind == 'CommandNotFound' and 'qmp_capabilities' in text, text)
-    require(raw.ask(b'{"execute": "qmp_capabilities", "id": [1, "x"]}') == {'return': {}, 'id': [1, 'x']}, 'negotiation')
+    require(raw.ask(b'{"execute": "qmp_capabilities", "id": [1, "x"]}') == {'return': {}, 'id': [1, 'x']},
+            'negotiation')
     require('already complete' in error_of(raw.ask(b'{"execute": "qmp_capabilities"}'))[1], 'second negotiation')
 
 
@@ -64,18 +66,23 @@ def errors_name_what_is_wrong():
             (b'{"execute": "no-such-command"}', 'CommandNotFound', 'no-such-command'),
             (b'{"execute": "balloon"}', 'GenericError', "'value' is missing"),
             (b'{"execute": "balloon", "arguments": {"value": "x"}}', 'GenericError', 'expected: integer'),
-            (b'{"execute": "balloon", "arguments": {"value": 1, "valeu": 2}}', 'GenericError', "'valeu' is unexpected"),
+            (b'{"execute": "balloon", "arguments": {"value": 1, "valeu": 2}}', 'GenericError',
+             "'valeu' is unexpected"),
             (b'{"execute": "query-status", "arguments": {"a": 1}}', 'GenericError', "'a' is unexpected"),
             (b'{"execute": "query-status", "arguments": []}', 'GenericError', 'must be an object'),
             (b'{"execute": 5}', 'GenericError', 'must be a string'),
             (b'{"exec": "stop"}', 'GenericError', 'exec'),
-            (b'{"execute": "migrate-set-capabilities", "arguments": {"capabilities": [{"capability": "multifd", "state": true}]}}',
+            (b'{"execute": "migrate-set-capabilities", "arguments": {"capabilities": '
+             b'[{"capability": "multifd", "state": true}]}}',
              'GenericError', 'multifd'),
-            (b'{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": -1}}', 'GenericError', 'max-bandwidth'),
+            (b'{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": -1}}', 'GenericError',
+             'max-bandwidth'),
             (b'{"execute": "migrate", "arguments": {"uri": "carrier-pigeon:x"}}', 'GenericError', 'carrier-pigeon'),
-            (b'{"execute": "qom-get", "arguments": {"path": "/machine/peripheral/none", "property": "x"}}', 'DeviceNotFound', 'none'),
+            (b'{"execute": "qom-get", "arguments": {"path": "/machine/peripheral/none", "property": "x"}}',
+             'DeviceNotFound', 'none'),
             (b'{"execute": "query-balloon"}', 'DeviceNotActive', 'balloon'),
-            (b'{"execute": "pmemsave", "arguments": {"val": 0, "size": 1, "filename": "/no/such/dir/f"}}', 'GenericError', '/no/such')):
+            (b'{"execute": "pmemsave", "arguments": {"val": 0, "size": 1, "filename": "/no/such/dir/f"}}',
+             'GenericError', '/no/such')):
         got, text = error_of(raw.ask(request))
         require(got == kind and word in text, '%s: got %s: %s' % (request, got, text))
     vm.qmp.command('query-status')
@@ -86,7 +93,8 @@ def garbage_gets_an_error_and_the_session_lives():
     vm = start()
     raw = Raw(vm.raw)
     raw.ask(b'{"execute": "qmp_capabilities"}')
-    for garbage in (b'hello\n', b'{"execute": \n}\n', b'{"a" "b"}\n', b'[1, 2]\n', b'{"execute": "\xff\xfe"}\n', b'}\n',
+    for garbage in (b'hello\n', b'{"execute": \n}\n', b'{"a" "b"}\n', b'[1, 2]\n', b'{"execute": "\xff\xfe"}\n',
+                    b'}\n',
                     b'{"execute": "query-status", "arguments": {"a": 1e999}}\n', b'"text"\n', b'\x00\n',
                     b'[' * 5000 + b'\n'):
         error_of(raw.ask(garbage))
@@ -129,8 +137,9 @@ def all_commands_have_names_and_help():
     vm = start()
     names = {c['name'] for c in vm.qmp.command('query-commands')}
     for name in ('query-status stop cont quit system_reset system_powerdown migrate migrate_cancel migrate-incoming '
-                 'migrate-set-parameters query-migrate-parameters migrate-set-capabilities query-migrate-capabilities query-migrate '
-                 'balloon query-balloon query-cpus-fast qom-get human-monitor-command pmemsave query-version query-commands').split():
+                 'migrate-set-parameters query-migrate-parameters migrate-set-capabilities '
+                 'query-migrate-capabilities query-migrate balloon query-balloon query-cpus-fast qom-get '
+                 'human-monitor-command pmemsave query-version query-commands').split():
         require(name in names, 'no ' + name)
     text = vm.hmp('help')
     for word in ('migrate', 'info', 'balloon', 'quit'):
@@ -177,16 +186,22 @@ def options_are_refused_by_name():
         for args, word in (
                 (['-frobnicate'], '-frobnicate'), (['-m'], '-m'), (['-m', '12Q'], '12Q'), (['-m', '9999G'], '9999G'),
                 (['-m', '0'], '-m'), (['-smp', '0'], 'smp'), (['-smp', '99'], '99'), (['-smp', '4,cores=3'], 'cores'),
-                (['-machine', 'pdp11'], 'pdp11'), (['-machine', 'pc,warp=on'], 'warp'), (['-machine', 'pc,hpet=on'], 'hpet'),
+                (['-machine', 'pdp11'], 'pdp11'), (['-machine', 'pc,warp=on'], 'warp'),
+                (['-machine', 'pc,hpet=on'], 'hpet'),
                 (['-accel', 'kvm'], 'kvm'), (['-accel', 'tcg,speed=9'], 'speed'), (['-cpu', 'z80'], 'z80'),
-                (['-cpu', 'qemu64,+wings'], 'wings'), (['-cpu', 'qemu64,+svm'], 'svm'), (['-device', 'toaster'], 'toaster'),
-                (['-device', 'virtio-balloon-pci,colour=red'], 'colour'), (['-device', 'virtio-balloon-pci,addr=77'], '77'),
+                (['-cpu', 'qemu64,+wings'], 'wings'), (['-cpu', 'qemu64,+svm'], 'svm'),
+                (['-device', 'toaster'], 'toaster'),
+                (['-device', 'virtio-balloon-pci,colour=red'], 'colour'),
+                (['-device', 'virtio-balloon-pci,addr=77'], '77'),
                 (['-device', 'virtio-balloon-pci,iothread=io9'], 'io9'), (['-object', 'rock,id=r'], 'rock'),
                 (['-object', 'iothread'], 'id'), (['-chardev', 'null'], 'id'), (['-chardev', 'socket,id=a'], 'path'),
                 (['-serial', 'chardev:none'], 'none'), (['-kernel', '/no/such/kernel'], '/no/such/kernel'),
-                (['-kernel', short.name], short.name), (['-kernel', '/dev/null'], '/dev/null'), (['-initrd', '/dev/null'], '-initrd'),
-                (['-kernel', GUEST, '-initrd', '/no/initrd'], '/no/initrd'), (['-vga', 'std'], 'std'), (['-net', 'user'], 'user'),
-                (['-action', 'panic=dance'], 'dance'), (['-rtc', 'base=never'], 'never'), (['-icount', 'shift=99'], '99'),
+                (['-kernel', short.name], short.name), (['-kernel', '/dev/null'], '/dev/null'),
+                (['-initrd', '/dev/null'], '-initrd'),
+                (['-kernel', GUEST, '-initrd', '/no/initrd'], '/no/initrd'), (['-vga', 'std'], 'std'),
+                (['-net', 'user'], 'user'),
+                (['-action', 'panic=dance'], 'dance'), (['-rtc', 'base=never'], 'never'),
+                (['-icount', 'shift=99'], '99'),
                 (['-d', 'everything'], 'everything'), (['-incoming', 'owl:x'], 'owl'), (['disk.img'], 'disk.img'),
                 (['-uuid', '12'], '12'), (['-accel', 'tcg', '-machine', 'pc,accel=tcg'], 'accel')):
             refused(base + args, word)
@@ -196,10 +211,13 @@ def options_are_refused_by_name():
 def help_texts():
     for args, word in ((['-help'], '-kernel'), (['-version'], '7.2'), (['-machine', 'help'], 'pc-i440fx-7.2'),
                        (['-machine', 'pc,help'], 'hpet'), (['-cpu', 'help'], 'qemu64'), (['-accel', 'help'], 'tcg'),
-                       (['-device', 'help'], 'virtio-balloon-pci'), (['-device', 'virtio-balloon-pci,help'], 'free-page-hint'),
+                       (['-device', 'help'], 'virtio-balloon-pci'),
+                       (['-device', 'virtio-balloon-pci,help'], 'free-page-hint'),
                        (['-d', 'help'], 'in_asm'), (['-trace', 'help'], 'virtio')):
-        proc = subprocess.run([BINARY] + args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20 * PATIENCE, check=False)
-        require(proc.returncode == 0 and word in proc.stdout.decode(), '%s: %d %s %s' % (args, proc.returncode, proc.stdout, proc.stderr))
+        proc = subprocess.run([BINARY] + args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20 * PATIENCE,
+                              check=False)
+        require(proc.returncode == 0 and word in proc.stdout.decode(), '%s: %d %s %s' %
+                (args, proc.returncode, proc.stdout, proc.stderr))
 
 
 @case

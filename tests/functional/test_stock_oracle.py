@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""An independent judge of the stream: Debian's stock QEMU, where installed, loads a running guest of ours and the guest goes
-on; and we load one of stock's."""
+"""An independent judge of the stream: Debian's stock QEMU, where installed, loads a running guest of ours and the
+guest goes on; and we load one of stock's."""
 import os
 import shutil
 import time

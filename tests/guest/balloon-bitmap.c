@@ -74,8 +74,8 @@ static bool send_end(uint32_t id)
 }
 
 /* Test pages [first, first + count) as pieces, each followed by after(). `skew`: what the first bit stands before. */
-static bool send_pages(struct virtio_queue *q, uint32_t id, const struct hint_range *range, uint64_t count, uint64_t skew,
-                       void (*after)(struct slot *slot, uint64_t first, uint64_t pages))
+static bool send_pages(struct virtio_queue *q, uint32_t id, const struct hint_range *range, uint64_t count,
+                       uint64_t skew, void (*after)(struct slot *slot, uint64_t first, uint64_t pages))
 {
     struct slot *slot;
     for (uint64_t n = 0, start; n < count;) {
@@ -202,7 +202,8 @@ static bool send_ones(const struct header *header, uint32_t bytes)
     }
     memset(ones, 0xff, sizeof(ones));
     slot->header = *header;
-    virtio_set_desc(q, (slot - slots) * 3, &slot->header, sizeof(slot->header), VIRTIO_DESC_NEXT, (slot - slots) * 3 + 1);
+    virtio_set_desc(q, (slot - slots) * 3, &slot->header, sizeof(slot->header), VIRTIO_DESC_NEXT,
+                    (slot - slots) * 3 + 1);
     virtio_set_desc(q, (slot - slots) * 3 + 1, ones, bytes, 0, 0);
     virtio_publish(q, (slot - slots) * 3);
     virtio_kick(q);
@@ -323,10 +324,12 @@ static void answer_requests(const struct hint_mode *mode, const struct hint_rang
 
 bool run_share(int argc, char **argv)
 {
-    CHECK(argc > 1 && (balloon.dev.features & BALLOON_FREE_PAGE_BITMAP), "share needs a mode, and the bitmap negotiated");
+    CHECK(argc > 1 && (balloon.dev.features & BALLOON_FREE_PAGE_BITMAP),
+          "share needs a mode, and the bitmap negotiated");
     const struct hint_mode *mode = hint_find_mode(modes, argv[1]);
     CHECK(mode, "no mode %s", argv[1]);
-    struct hint_range range = { argc > 2 ? parse_number(argv[2]) : 0, argc > 3 ? parse_number(argv[3]) : test_pages() };
+    struct hint_range range = { argc > 2 ? parse_number(argv[2]) : 0,
+                                argc > 3 ? parse_number(argv[3]) : test_pages() };
     CHECK(range.first + range.count <= test_pages(), "only %lu pages", test_pages());
     return serve_until_told(answer_requests, mode, &range);
 }

@@ -25,8 +25,10 @@ static void offer(unsigned head)
 static bool addresses(uint32_t id, const struct hint_range *range)
 {
     const uint64_t at[] = {
-        top_of_memory(), top_of_memory() - PAGE_SIZE, 0xa0000, 0xf0000, 0xfee00000, 0xfec00000, (uint64_t)balloon.dev.common,
-        0xfffc0000, 0xfffff000, 1ull << 39, 1ull << 52, 0x8000000000000000ull, 0xfffffffffffff000ull, 0xfffffffffffffffull,
+        top_of_memory(), top_of_memory() - PAGE_SIZE, 0xa0000, 0xf0000, 0xfee00000, 0xfec00000,
+        (uint64_t)balloon.dev.common,
+        0xfffc0000, 0xfffff000, 1ull << 39, 1ull << 52, 0x8000000000000000ull, 0xfffffffffffff000ull,
+        0xfffffffffffffffull,
     };
     for (unsigned i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
         if (!hint_id(id) || !hint_range(at[i], 2 * PAGE_SIZE) || !hint_range(at[i], 0xfffff000)) {
@@ -79,7 +81,8 @@ static bool indirect(uint32_t id, const struct hint_range *range)
     for (int turn = 0; turn < 6; turn++) {
         hint_id(id);
         for (unsigned i = 0; i < 1024; i++) {
-            table[i] = (struct virtio_desc){ (uint64_t)test_page(range->first), PAGE_SIZE, VIRTIO_DESC_WRITE | VIRTIO_DESC_NEXT, i + 1 };
+            table[i] = (struct virtio_desc){ (uint64_t)test_page(range->first), PAGE_SIZE,
+                                             VIRTIO_DESC_WRITE | VIRTIO_DESC_NEXT, i + 1 };
         }
         if (turn == 0) {
             virtio_set_desc(q, 10, (void *)top_of_memory(), 64, VIRTIO_DESC_INDIRECT, 0);
@@ -179,8 +182,8 @@ static bool longchain(uint32_t id, const struct hint_range *range)
     for (int turn = 0; turn < 2; turn++) {
         for (unsigned i = 0; i < q->size; i++) {
             bool last = i == q->size - 1 && turn == 0;
-            virtio_set_desc(q, i, test_page(range->first + i), PAGE_SIZE, VIRTIO_DESC_WRITE | (last ? 0 : VIRTIO_DESC_NEXT),
-                            (i + 1) % q->size);
+            virtio_set_desc(q, i, test_page(range->first + i), PAGE_SIZE,
+                            VIRTIO_DESC_WRITE | (last ? 0 : VIRTIO_DESC_NEXT), (i + 1) % q->size);
         }
         offer(0);
     }
@@ -212,8 +215,9 @@ static uint32_t noise(unsigned cpu)
 static bool scribble_ring(unsigned cpu, const struct hint_range *range)
 {
     for (int n = 0; cpu && n < 64; n++) {
-        virtio_set_desc(q, noise(cpu) % q->size, test_page(range->first + noise(cpu) % (range->count - 8)), noise(cpu) % (8 * PAGE_SIZE),
-                        noise(cpu) % 4 ? VIRTIO_DESC_WRITE : noise(cpu) % 8, noise(cpu) % (q->size + 1));
+        virtio_set_desc(q, noise(cpu) % q->size, test_page(range->first + noise(cpu) % (range->count - 8)),
+                        noise(cpu) % (8 * PAGE_SIZE), noise(cpu) % 4 ? VIRTIO_DESC_WRITE : noise(cpu) % 8,
+                        noise(cpu) % (q->size + 1));
         if (noise(cpu) % 16 == 0) {
             q->avail[noise(cpu) % 2 ? 1 : 2 + noise(cpu) % q->size] = noise(cpu) % q->size;
         }
@@ -224,7 +228,8 @@ static bool scribble_ring(unsigned cpu, const struct hint_range *range)
 
 static bool scribble_registers(unsigned cpu, const struct hint_range *range)
 {
-    static const uint8_t registers16[] = { COMMON_MSIX_CONFIG, COMMON_QUEUE_SELECT, COMMON_QUEUE_SIZE, COMMON_QUEUE_ENABLE };
+    static const uint8_t registers16[] = { COMMON_MSIX_CONFIG, COMMON_QUEUE_SELECT, COMMON_QUEUE_SIZE,
+                                           COMMON_QUEUE_ENABLE };
     for (int n = 0; cpu && n < 8; n++) {
         mmio_write32(balloon.dev.config + noise(cpu) % 4 * 4, noise(cpu));
         mmio_write16(balloon.dev.common + registers16[noise(cpu) % sizeof(registers16)], noise(cpu));
@@ -256,10 +261,14 @@ static bool persist(uint32_t id, const struct hint_range *range)
     return true;
 }
 
-/* Everything that the guest has, itself included. What it then finds at the other end is its own fault; the host must not mind. */
+/*
+ * Everything that the guest has, itself included. What it then finds at the other end is its own fault; the host must
+ * not mind.
+ */
 static bool inuse(uint32_t id, const struct hint_range *range)
 {
-    return hint_id(id) && hint_range(1 << 20, 0xffffffff & ~0xfffu) && hint_range(0, 0xa0000) && hint_pages(id, range);
+    return hint_id(id) && hint_range(1 << 20, 0xffffffff & ~0xfffu) && hint_range(0, 0xa0000) &&
+           hint_pages(id, range);
 }
 
 /* Registers written while a request is open. */

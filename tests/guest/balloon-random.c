@@ -2,10 +2,10 @@
 /*
  * Answers at random, from a seed, while all processors write: for migrations in bulk (test_migration_bulk.py).
  *
- * What the guest has given away and not written since is on record in its own memory, the ledger: a bit per test page.
- * Whoever compares the two ends of a migration may excuse these pages and no others. A bit is set before its page is
- * hinted, and cleared only after the page was written. Another processor's write and clearing are one section under
- * `ledger_lock`, and so are setting and hinting: no page is hinted between such a write and its clearing.
+ * What the guest has given away and not written since is on record in its own memory, the ledger: a bit per test
+ * page. Whoever compares the two ends of a migration may excuse these pages and no others. A bit is set before its
+ * page is hinted, and cleared only after the page was written. Another processor's write and clearing are one section
+ * under `ledger_lock`, and so are setting and hinting: no page is hinted between such a write and its clearing.
  */
 #include "balloon.h"
 #include "smp.h"
@@ -193,7 +193,8 @@ static bool hint_inside(uint64_t first, uint64_t at, uint64_t pages)
 /* Not a whole page, so nothing is free. */
 static bool hint_nothing(uint64_t first, uint64_t at, uint64_t pages)
 {
-    return hint_range(at + 1 + random_below(0, PAGE_SIZE - 1), PAGE_SIZE) && hint_range(at, 1 + random_below(0, PAGE_SIZE - 1));
+    return hint_range(at + 1 + random_below(0, PAGE_SIZE - 1), PAGE_SIZE) &&
+           hint_range(at, 1 + random_below(0, PAGE_SIZE - 1));
 }
 
 static bool give_and_get(uint64_t first, uint64_t at, uint64_t pages)
@@ -209,15 +210,16 @@ static bool give_and_get(uint64_t first, uint64_t at, uint64_t pages)
 static bool hint_wild(uint32_t id, const struct hint_range *range)
 {
     uint64_t end = ram[ram_count - 1].end + (1 << 20); /* ACPI tables follow what is free for all: RAM, too */
-    const uint64_t wild[] = { end, end + random_below(0, 1ull << 40), 0xa0000, 0xfee00000, 0xfffc0000, ~0xfffull, ~0ull };
+    const uint64_t wild[] = { end,  end + random_below(0, 1ull << 40), 0xa0000, 0xfee00000, 0xfffc0000, ~0xfffull,
+                              ~0ull };
     return hint_range(wild[random_below(0, sizeof(wild) / sizeof(wild[0]))], random_below(0, 3) * PAGE_SIZE);
 }
 
 /* One of the hostile ways, and then a new start, since most of them break the device. */
 static bool hostile(uint64_t first, uint64_t at, uint64_t pages)
 {
-    static const char *const names[] = { "loop", "numbers", "indirect", "directions", "flood", "registers", "rings", "disable",
-                                         "pcioff" };
+    static const char *const names[] = { "loop",      "numbers", "indirect", "directions", "flood",
+                                         "registers", "rings",   "disable",  "pcioff" };
     const char *name = names[random_below(0, sizeof(names) / sizeof(names[0]))];
     struct hint_range range = { first, BREAK_PAGES };
     uint32_t id = balloon_command();
@@ -230,7 +232,7 @@ static bool hostile(uint64_t first, uint64_t at, uint64_t pages)
     }
     lock();
     ledger_set(first, BREAK_PAGES);
-    virtio_set_desc(&balloon.hint, 0, (void *)at, PAGE_SIZE, VIRTIO_DESC_WRITE, 0); /* some offer it again, whatever it was */
+    virtio_set_desc(&balloon.hint, 0, (void *)at, PAGE_SIZE, VIRTIO_DESC_WRITE, 0); /* some offer it again */
     (random_below(0, 4) ? mode->request : hint_wild)(id, &range);
     unlock();
     return hint_restart();
@@ -259,10 +261,14 @@ static bool random_act(uint64_t first, uint64_t at, uint64_t pages)
     return acts[i].run(first, at, pages);
 }
 
-/* Chunks from a single page to 4 MiB. Mostly, but not always, heeds the host's stop; may give up half-way, or never say stop. */
+/*
+ * Chunks from a single page to 4 MiB. Mostly, but not always, heeds the host's stop; may give up half-way, or never
+ * say stop.
+ */
 bool random_request(uint32_t id, const struct hint_range *range)
 {
-    uint64_t biggest = 1ull << random_below(0, 11), until = random_below(0, 4) ? range->count : random_below(0, range->count);
+    uint64_t biggest = 1ull << random_below(0, 11),
+             until = random_below(0, 4) ? range->count : random_below(0, range->count);
     bool heeds = random_below(0, 4);
     if (random_below(0, 12) == 0) {
         return true;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Answering requests for free pages (VIRTIO 1.2, 5.5.6.4): watches the command id, and answers each new one in the way that
- * `balloon serve MODE` names, until a byte comes on the serial port. Between requests the processors sleep: a timer wakes
- * each every millisecond.
+ * Answering requests for free pages (VIRTIO 1.2, 5.5.6.4): watches the command id, and answers each new one in the
+ * way that `balloon serve MODE` names, until a byte comes on the serial port. Between requests the processors sleep:
+ * a timer wakes each every millisecond.
  */
 #include "balloon.h"
 #include "smp.h"
@@ -87,10 +87,12 @@ uint64_t hint_neighbours(uint64_t n, uint64_t limit, uint64_t *at)
 }
 
 /* Calls each(chunk, pages) for neighbouring pages of the range, at most CHUNK_PAGES at a time. */
-static bool for_each_chunk(const struct hint_range *range, uint64_t limit, bool (*each)(uint64_t first, uint64_t at, uint64_t pages))
+static bool for_each_chunk(const struct hint_range *range, uint64_t limit,
+                           bool (*each)(uint64_t first, uint64_t at, uint64_t pages))
 {
     for (uint64_t n = 0; n < limit;) {
-        uint64_t at, pages = hint_neighbours(range->first + n, limit - n < CHUNK_PAGES ? limit - n : CHUNK_PAGES, &at);
+        uint64_t at,
+            pages = hint_neighbours(range->first + n, limit - n < CHUNK_PAGES ? limit - n : CHUNK_PAGES, &at);
         if (!each(range->first + n, at, pages)) {
             return false;
         }
@@ -127,7 +129,10 @@ static bool hint_and_take_back(uint64_t first, uint64_t at, uint64_t pages)
     return hint_range(at, pages * PAGE_SIZE) && rewrite_chunk(first, at, pages);
 }
 
-/* Uses each chunk again before the host can have looked at it: `verify` with seed 1000 + requests must find the new data. */
+/*
+ * Uses each chunk again before the host can have looked at it: `verify` with seed 1000 + requests must find the new
+ * data.
+ */
 static bool take_back(uint32_t id, const struct hint_range *range)
 {
     generation = 1000 + hint_counts.requests;
@@ -176,7 +181,8 @@ static bool nostop(uint32_t id, const struct hint_range *range)
 static bool wrongid(uint32_t id, const struct hint_range *range)
 {
     struct hint_range rest = *range;
-    return hint_pages(id + 1, range) && hint_pages(id - 1, &rest) && hint_pages(COMMAND_DONE, range) && hint_pages(0xffffffff, range);
+    return hint_pages(id + 1, range) && hint_pages(id - 1, &rest) && hint_pages(COMMAND_DONE, range) &&
+           hint_pages(0xffffffff, range);
 }
 
 /* Buffers before any id, then ids without buffers. */
@@ -318,8 +324,8 @@ static bool serve_on(unsigned cpu)
     return ok;
 }
 
-bool serve_until_told(void (*serve)(const struct hint_mode *mode, const struct hint_range *range), const struct hint_mode *mode,
-                      const struct hint_range *range)
+bool serve_until_told(void (*serve)(const struct hint_mode *mode, const struct hint_range *range),
+                      const struct hint_mode *mode, const struct hint_range *range)
 {
     serving.serve = serve;
     serving.mode = mode;
@@ -328,8 +334,9 @@ bool serve_until_told(void (*serve)(const struct hint_mode *mode, const struct h
     over = forget_asked = false;
     print("serving\n");
     bool ok = smp_run(serve_on);
-    print("requests %lu stops %lu dones %lu buffers %lu returned %lu resets %lu interrupts %u %u\n", hint_counts.requests, hint_counts.stops,
-          hint_counts.dones, hint_counts.buffers, hint_counts.returned, hint_counts.resets, virtio_config_interrupts, virtio_queue_interrupts);
+    print("requests %lu stops %lu dones %lu buffers %lu returned %lu resets %lu interrupts %u %u\n",
+          hint_counts.requests, hint_counts.stops, hint_counts.dones, hint_counts.buffers, hint_counts.returned,
+          hint_counts.resets, virtio_config_interrupts, virtio_queue_interrupts);
     return ok;
 }
 
@@ -339,7 +346,8 @@ bool run_serve(int argc, char **argv)
     const struct hint_mode *mode = hint_find_mode(modes, argv[1]);
     mode = mode ? mode : hint_find_mode(hostile_modes, argv[1]);
     CHECK(mode, "no mode %s", argv[1]);
-    struct hint_range range = { argc > 2 ? parse_number(argv[2]) : 0, argc > 3 ? parse_number(argv[3]) : test_pages() };
+    struct hint_range range = { argc > 2 ? parse_number(argv[2]) : 0,
+                                argc > 3 ? parse_number(argv[3]) : test_pages() };
     CHECK(range.first + range.count <= test_pages(), "only %lu pages", test_pages());
     if (mode->prepare && !mode->prepare(&range, argc > 4 ? parse_number(argv[4]) : 1)) {
         return false;

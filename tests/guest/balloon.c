@@ -24,8 +24,8 @@ bool balloon_start(uint64_t features, enum virtio_interrupts interrupts)
     struct virtio_device *dev = &balloon.dev;
     unsigned n = 0;
     balloon.ready = false;
-    if (!virtio_begin(dev, features | VIRTIO_F_VERSION_1, interrupts) || !virtio_queue_setup(dev, n++, &balloon.inflate) ||
-        !virtio_queue_setup(dev, n++, &balloon.deflate) ||
+    if (!virtio_begin(dev, features | VIRTIO_F_VERSION_1, interrupts) ||
+        !virtio_queue_setup(dev, n++, &balloon.inflate) || !virtio_queue_setup(dev, n++, &balloon.deflate) ||
         ((features & BALLOON_STATS) && !virtio_queue_setup(dev, n++, &balloon.stats)) ||
         ((features & BALLOON_HINT) && !virtio_queue_setup(dev, n++, &balloon.hint)) ||
         ((features & BALLOON_REPORTING) && !virtio_queue_setup(dev, n++, &balloon.report)) ||
@@ -90,7 +90,8 @@ static bool move_pages(struct virtio_queue *q, uint64_t first, uint64_t count, i
         }
         done += n;
     }
-    mmio_write32(balloon.dev.config + CONFIG_ACTUAL, mmio_read32(balloon.dev.config + CONFIG_ACTUAL) + sign * (int64_t)count);
+    mmio_write32(balloon.dev.config + CONFIG_ACTUAL,
+                 mmio_read32(balloon.dev.config + CONFIG_ACTUAL) + sign * (int64_t)count);
     return true;
 }
 
@@ -111,7 +112,10 @@ bool balloon_report(uint64_t first, uint64_t count)
     return true;
 }
 
-/* Statistics: offers the buffer once; each time that it comes back, the next ones follow. `balloon stats N` answers N times. */
+/*
+ * Statistics: offers the buffer once; each time that it comes back, the next ones follow. `balloon stats N` answers N
+ * times.
+ */
 static bool run_stats(uint64_t answers, uint64_t value)
 {
     static struct {
@@ -147,9 +151,9 @@ static bool run_config(void)
     irq_enable(); /* what has come meanwhile is counted */
     irq_disable();
     print("num_pages %u actual %u command %u poison 0x%x status 0x%x interrupts %u %u\n",
-          mmio_read32(balloon.dev.config + CONFIG_NUM_PAGES), mmio_read32(balloon.dev.config + CONFIG_ACTUAL), balloon_command(),
-          mmio_read32(balloon.dev.config + CONFIG_POISON), mmio_read8(balloon.dev.common + COMMON_STATUS), virtio_config_interrupts,
-          virtio_queue_interrupts);
+          mmio_read32(balloon.dev.config + CONFIG_NUM_PAGES), mmio_read32(balloon.dev.config + CONFIG_ACTUAL),
+          balloon_command(), mmio_read32(balloon.dev.config + CONFIG_POISON),
+          mmio_read8(balloon.dev.common + COMMON_STATUS), virtio_config_interrupts, virtio_queue_interrupts);
     return true;
 }
 
@@ -161,8 +165,11 @@ static bool run_balloon(int argc, char **argv)
     static const struct {
         const char *name;
         bool (*run)(uint64_t a, uint64_t b);
-    } ranges[] = { { "inflate", balloon_inflate }, { "deflate", balloon_deflate }, { "report", balloon_report }, { "stats", run_stats },
-                 { "poison", run_poison } };
+    } ranges[] = { { "inflate", balloon_inflate },
+                   { "deflate", balloon_deflate },
+                   { "report", balloon_report },
+                   { "stats", run_stats },
+                   { "poison", run_poison } };
     CHECK(argc > 1, "balloon init|config|inflate|deflate|report|stats|poison|serve|share");
     if (strcmp(argv[1], "init") == 0) {
         return run_init(argc, argv);
@@ -188,8 +195,9 @@ static bool run_balloon(int argc, char **argv)
 
 const struct command balloon_commands[] = {
     { "balloon",
-      "init [stats oom hint poison report bitmap pagebitmap shareonly event indirect msix intx] | config | inflate FIRST COUNT | deflate FIRST COUNT |"
-      " report FIRST COUNT | stats ANSWERS VALUE | poison VALUE | serve MODE FIRST COUNT [SEED] | share MODE FIRST COUNT",
+      "init [stats oom hint poison report bitmap pagebitmap shareonly event indirect msix intx] | config |"
+      " inflate FIRST COUNT | deflate FIRST COUNT | report FIRST COUNT | stats ANSWERS VALUE | poison VALUE |"
+      " serve MODE FIRST COUNT [SEED] | share MODE FIRST COUNT",
       run_balloon },
     { NULL, NULL, NULL },
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The guest's balloon driver: device and queues (balloon.c), answers to requests for free pages (balloon-serve.c): hostile ones
- * (balloon-hostile.c), random ones (balloon-random.c); by bitmap: balloon-bitmap.c.
+ * The guest's balloon driver: device and queues (balloon.c), answers to requests for free pages (balloon-serve.c):
+ * hostile ones (balloon-hostile.c), random ones (balloon-random.c); by bitmap: balloon-bitmap.c.
  */
 #ifndef BALLOON_H
 #define BALLOON_H
@@ -57,7 +57,7 @@ struct hint_range {
 struct hint_mode {
     const char *name, *help;
     bool (*request)(uint32_t id, const struct hint_range *range); /* a new id was seen */
-    bool (*ended)(uint32_t id, const struct hint_range *range);   /* ... and is no longer there; NULL: nothing to do */
+    bool (*ended)(uint32_t id, const struct hint_range *range); /* ... and is no longer there; NULL: nothing to do */
     /* Again and again, on every processor, while the first waits for requests; NULL: nothing. */
     bool (*meanwhile)(unsigned cpu, const struct hint_range *range);
     bool (*prepare)(const struct hint_range *range, uint64_t seed); /* NULL: nothing */
@@ -66,9 +66,11 @@ struct hint_mode {
 bool hint_pages(uint32_t id, const struct hint_range *range); /* the polite way: id, all of the range, stop */
 extern const struct hint_mode hostile_modes[];
 const struct hint_mode *hint_find_mode(const struct hint_mode *table, const char *name);
-/* Runs serve(), which returns when a byte has come on the serial port or it is stuck; then prints what was counted. */
-bool serve_until_told(void (*serve)(const struct hint_mode *mode, const struct hint_range *range), const struct hint_mode *mode,
-                      const struct hint_range *range);
+/*
+ * Runs serve(), which returns when a byte has come on the serial port or it is stuck; then prints what was counted.
+ */
+bool serve_until_told(void (*serve)(const struct hint_mode *mode, const struct hint_range *range),
+                      const struct hint_mode *mode, const struct hint_range *range);
 /* Test pages into or out of the balloon, if bitmaps were negotiated. */
 bool balloon_move_bitmap(struct virtio_queue *q, uint64_t first, uint64_t count);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What processors may rely on of each other: LOCK wherever it points, store order, code and mappings changed by another. */
+/*
+ * What processors may rely on of each other: LOCK wherever it points, store order, code and mappings changed by
+ * another.
+ */
 #include "smp.h"
 #include "system.h"
 
@@ -23,7 +26,10 @@ static bool add_by_cmpxchg(unsigned cpu)
         uint64_t old = *counter;
         bool done;
         do {
-            __asm__ volatile("lock cmpxchgq %3, %1; setz %0" : "=q"(done), "+m"(*counter), "+a"(old) : "r"(old + 1) : "memory", "cc");
+            __asm__ volatile("lock cmpxchgq %3, %1; setz %0"
+                             : "=q"(done), "+m"(*counter), "+a"(old)
+                             : "r"(old + 1)
+                             : "memory", "cc");
         } while (!done);
         uint64_t one = 1;
         __asm__ volatile("lock xaddq %0, %1" : "+r"(one), "+m"(*counter)::"memory", "cc");
@@ -69,7 +75,8 @@ static bool run_atomics(int argc, char **argv)
         counter = (volatile uint64_t *)(area + places[i]);
         *counter = 0;
         smp_run(add_rounds);
-        CHECK(*counter == (uint64_t)ROUNDS * smp_count(), "at %u: %lu, want %lu", places[i], *counter, (uint64_t)ROUNDS * smp_count());
+        CHECK(*counter == (uint64_t)ROUNDS * smp_count(), "at %u: %lu, want %lu", places[i], *counter,
+              (uint64_t)ROUNDS * smp_count());
         *counter = 0;
         smp_run(add_by_cmpxchg);
         CHECK(*counter == (uint64_t)ROUNDS / 2 * smp_count(), "cmpxchg at %u: %lu", places[i], *counter);
@@ -83,7 +90,9 @@ static bool run_atomics(int argc, char **argv)
     return smp_run(flip_bits);
 }
 
-/* Stores are seen in order (processor 1 checks), and a locked instruction lets none of two pass the other (Dekker). */
+/*
+ * Stores are seen in order (processor 1 checks), and a locked instruction lets none of two pass the other (Dekker).
+ */
 static struct {
     volatile uint64_t data, pad0[7], flag, pad1[7], want[2][8], in, pad2[7], sum;
 } shared __attribute__((aligned(64)));
@@ -134,7 +143,10 @@ static uint8_t *code;
 static volatile uint32_t published, accepted[SMP_MAX];
 #define CODE_ROUNDS 500
 
-/* Processor 0 writes new code; the others run it, in a loop all the time, and must get the new number once it is announced. */
+/*
+ * Processor 0 writes new code; the others run it, in a loop all the time, and must get the new number once it is
+ * announced.
+ */
 static bool change_code(unsigned cpu)
 {
     uint32_t (*call)(void) = (void *)code;

@@ -74,7 +74,8 @@ static bool run_paging(int argc, char **argv)
 
     pte = map_test_page(0, &page);
     CHECK(trap_catch(do_read, (void *)va, &f) == 14 && f.error == 0, "vector %lu error 0x%lx", f.vector, f.error);
-    CHECK(trap_catch(do_write, (char *)TEST_VA + 8, &f) == 14 && f.error == 2, "vector %lu error 0x%lx", f.vector, f.error);
+    CHECK(trap_catch(do_write, (char *)TEST_VA + 8, &f) == 14 && f.error == 2, "vector %lu error 0x%lx", f.vector,
+          f.error);
     CHECK(read_cr2() == TEST_VA + 8, "cr2 0x%lx", read_cr2());
 
     pte = map_test_page(PTE_P | PTE_W, &page);
@@ -91,7 +92,8 @@ static bool run_paging(int argc, char **argv)
     CHECK(trap_catch(do_call, (void *)va, &f) == -1, "vector %lu", f.vector);
 
     pte = map_test_page(PTE_P | PTE_W | 1ull << 51, &page);
-    CHECK(trap_catch(do_read, (void *)va, &f) == 14 && (f.error & 8), "reserved bit: vector %lu error 0x%lx", f.vector, f.error);
+    CHECK(trap_catch(do_read, (void *)va, &f) == 14 && (f.error & 8), "reserved bit: vector %lu error 0x%lx",
+          f.vector, f.error);
     return true;
 }
 

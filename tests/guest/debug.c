@@ -35,8 +35,8 @@ static bool check_step(void)
                      "andq $~0x100, (%%rsp); popfq; nop"
                      : "=r"(base)::"rax", "memory", "cc");
     CHECK(step_count == 5, "%lu steps", step_count);
-    CHECK(steps[0] == base + 1 && steps[1] == base + 3 && steps[2] == base + 4, "at +%lu, +%lu, +%lu", steps[0] - base, steps[1] - base,
-          steps[2] - base);
+    CHECK(steps[0] == base + 1 && steps[1] == base + 3 && steps[2] == base + 4, "at +%lu, +%lu, +%lu",
+          steps[0] - base, steps[1] - base, steps[2] - base);
     CHECK((step_dr6 & DR6_BS) && !(step_dr6 & 15), "dr6 0x%lx", step_dr6);
 
     /* REP: a step for each turn, at the instruction itself until the last. */
@@ -45,10 +45,11 @@ static bool check_step(void)
     const void *si = from;
     void *di = to;
     uint64_t cx = 4;
-    __asm__ volatile("lea 1f(%%rip), %0; pushfq; orq $0x100, (%%rsp); popfq; 1: rep movsb; pushfq; andq $~0x100, (%%rsp); popfq"
-                     : "=&r"(base), "+S"(si), "+D"(di), "+c"(cx)::"memory", "cc");
-    CHECK(step_count == 7 && steps[2] == base && steps[3] == base + 2, "rep: %lu steps, third at +%lu, fourth at +%lu", step_count,
-          steps[2] - base, steps[3] - base);
+    __asm__ volatile(
+        "lea 1f(%%rip), %0; pushfq; orq $0x100, (%%rsp); popfq; 1: rep movsb; pushfq; andq $~0x100, (%%rsp); popfq"
+        : "=&r"(base), "+S"(si), "+D"(di), "+c"(cx)::"memory", "cc");
+    CHECK(step_count == 7 && steps[2] == base && steps[3] == base + 2,
+          "rep: %lu steps, third at +%lu, fourth at +%lu", step_count, steps[2] - base, steps[3] - base);
     trap_set_handler(1, NULL);
     return true;
 }
@@ -61,7 +62,8 @@ static void do_step_ud(void *unused)
 static bool check_step_fault(void)
 {
     struct trap_frame f;
-    CHECK(trap_catch(do_step_ud, NULL, &f) == 6 && (f.rflags & FLAG_TF), "a fault comes instead of the step: %lu", f.vector);
+    CHECK(trap_catch(do_step_ud, NULL, &f) == 6 && (f.rflags & FLAG_TF), "a fault comes instead of the step: %lu",
+          f.vector);
     CHECK(!(read_flags() & FLAG_TF), "TF in the handler");
     return true;
 }

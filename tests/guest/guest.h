@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The bare-metal test guest: boots in milliseconds through PVH, takes commands on COM1, one per line, and answers each with
- * `ok …` or `fail …`. It runs on any QEMU-compatible pc, under tcg and kvm alike.
+ * The bare-metal test guest: boots in milliseconds through PVH, takes commands on COM1, one per line, and answers
+ * each with `ok …` or `fail …`. It runs on any QEMU-compatible pc, under tcg and kvm alike.
  */
 #ifndef GUEST_H
 #define GUEST_H
@@ -100,8 +100,10 @@ struct command {
     const char *name, *help;
     bool (*run)(int argc, char **argv);
 };
-extern const struct command memory_commands[], cpu_commands[], smp_commands[], balloon_commands[], interrupt_commands[], mode_commands[], privilege_commands[];
-extern const struct command debug_commands[], segment_commands[], paging_commands[], concurrency_commands[], port_commands[];
+extern const struct command memory_commands[], cpu_commands[], smp_commands[], balloon_commands[],
+    interrupt_commands[], mode_commands[], privilege_commands[];
+extern const struct command debug_commands[], segment_commands[], paging_commands[], concurrency_commands[],
+    port_commands[];
 
 /* A test: checks, and says what differed. */
 #define CHECK(condition, ...)                                          \

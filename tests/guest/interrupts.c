@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* When and in which order interrupts arrive: priorities, shadows, HLT, NMI, and each timer through each controller. */
+/*
+ * When and in which order interrupts arrive: priorities, shadows, HLT, NMI, and each timer through each controller.
+ */
 #include "hardware.h"
 
 static volatile uint64_t irq_rip, irq_order;
@@ -17,7 +19,10 @@ static void note_order(struct trap_frame *frame)
     irq_count_apic(frame);
 }
 
-/* An interrupt that waits is taken after exactly one instruction behind STI, at once behind POPF, never between STI and CLI. */
+/*
+ * An interrupt that waits is taken after exactly one instruction behind STI, at once behind POPF, never between STI
+ * and CLI.
+ */
 static bool check_shadows(void)
 {
     uint64_t want;
@@ -25,17 +30,21 @@ static bool check_shadows(void)
     irq_hits[0x41] = 0;
     apic_write(APIC_ICR_LOW, APIC_SELF | 0x41);
     __asm__ volatile("lea 1f(%%rip), %0; sti; nop; 1: nop; nop; cli" : "=r"(want)::"memory");
-    CHECK(irq_hits[0x41] == 1 && irq_rip == want, "sti: %u hits, rip 0x%lx, want 0x%lx", irq_hits[0x41], irq_rip, want);
+    CHECK(irq_hits[0x41] == 1 && irq_rip == want, "sti: %u hits, rip 0x%lx, want 0x%lx", irq_hits[0x41], irq_rip,
+          want);
 
     apic_write(APIC_ICR_LOW, APIC_SELF | 0x41);
-    __asm__ volatile("lea 1f(%%rip), %0; pushfq; orq $0x200, (%%rsp); popfq; 1: nop; nop; cli" : "=r"(want)::"memory", "cc");
-    CHECK(irq_hits[0x41] == 2 && irq_rip == want, "popf: %u hits, rip 0x%lx, want 0x%lx", irq_hits[0x41], irq_rip, want);
+    __asm__ volatile("lea 1f(%%rip), %0; pushfq; orq $0x200, (%%rsp); popfq; 1: nop; nop; cli"
+                     : "=r"(want)::"memory", "cc");
+    CHECK(irq_hits[0x41] == 2 && irq_rip == want, "popf: %u hits, rip 0x%lx, want 0x%lx", irq_hits[0x41], irq_rip,
+          want);
 
     apic_write(APIC_ICR_LOW, APIC_SELF | 0x41);
     __asm__ volatile("sti; cli; nop; nop; sti; cli" ::: "memory");
     CHECK(irq_hits[0x41] == 2, "taken between sti and cli");
     __asm__ volatile("lea 1f(%%rip), %0; sti; hlt; 1: cli" : "=r"(want)::"memory");
-    CHECK(irq_hits[0x41] == 3 && irq_rip == want, "sti hlt: %u hits, rip 0x%lx, want 0x%lx", irq_hits[0x41], irq_rip, want);
+    CHECK(irq_hits[0x41] == 3 && irq_rip == want, "sti hlt: %u hits, rip 0x%lx, want 0x%lx", irq_hits[0x41], irq_rip,
+          want);
     return true;
 }
 
@@ -49,8 +58,8 @@ static bool check_priorities(void)
     apic_write(APIC_ICR_LOW, APIC_SELF | 0x41);
     apic_write(APIC_ICR_LOW, APIC_SELF | 0x62);
     apic_write(APIC_ICR_LOW, APIC_SELF | 0x61);
-    CHECK(apic_read(APIC_IRR + 0x20) == 2 && apic_read(APIC_IRR + 0x30) == 6, "irr 0x%x 0x%x", apic_read(APIC_IRR + 0x20),
-          apic_read(APIC_IRR + 0x30));
+    CHECK(apic_read(APIC_IRR + 0x20) == 2 && apic_read(APIC_IRR + 0x30) == 6, "irr 0x%x 0x%x",
+          apic_read(APIC_IRR + 0x20), apic_read(APIC_IRR + 0x30));
     irq_enable();
     irq_disable();
     CHECK(irq_order == 0x626141, "order 0x%lx", irq_order);
@@ -66,7 +75,8 @@ static bool check_priorities(void)
     CHECK(cr8 == 5, "cr8 %lu", cr8);
     __asm__ volatile("mov %0, %%cr8; nop" ::"r"(0ull));
     irq_disable();
-    CHECK(irq_order == 0x6141 && apic_read(APIC_TPR) == 0, "cr8 lowered: order 0x%lx tpr 0x%x", irq_order, apic_read(APIC_TPR));
+    CHECK(irq_order == 0x6141 && apic_read(APIC_TPR) == 0, "cr8 lowered: order 0x%lx tpr 0x%x", irq_order,
+          apic_read(APIC_TPR));
     return true;
 }
 

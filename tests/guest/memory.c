@@ -181,8 +181,8 @@ static bool run_pages(int argc, char **argv)
 }
 
 /*
- * Rewrites pages for ever: each sweep checks that every page holds the last sweep's number, then writes the next. Ends at
- * the next byte from the serial port. A write lost by a migration shows as a page that holds an older number.
+ * Rewrites pages for ever: each sweep checks that every page holds the last sweep's number, then writes the next.
+ * Ends at the next byte from the serial port. A write lost by a migration shows as a page that holds an older number.
  */
 static bool run_writer(int argc, char **argv)
 {
@@ -199,7 +199,8 @@ static bool run_writer(int argc, char **argv)
         for (uint64_t n = first; n < first + count; n++) {
             volatile uint64_t *p = test_page(n);
             uint64_t seen = *p;
-            CHECK(seen == sweep - 1, "lost write: page %lu at 0x%lx holds %lu, want %lu", n, (uint64_t)p, seen, sweep - 1);
+            CHECK(seen == sweep - 1, "lost write: page %lu at 0x%lx holds %lu, want %lu", n, (uint64_t)p, seen,
+                  sweep - 1);
             *p = sweep;
         }
     }

@@ -3,7 +3,8 @@
 #include "system.h"
 
 enum {
-    RESULT_EFER, RESULT_PM_INT, RESULT_PM_UD, RESULT_PM_GP, RESULT_PM_INC, RESULT_PM_PUSHA, RESULT_RM_CR0, RESULT_RM_INT,
+    RESULT_EFER, RESULT_PM_INT, RESULT_PM_UD, RESULT_PM_GP, RESULT_PM_INC, RESULT_PM_PUSHA,
+    RESULT_RM_CR0, RESULT_RM_INT,
     RESULT_RM_FLAGS, RESULT_RM_SEG, RESULT_RM_WRAP, RESULT_RM_LOOP, RESULT_RM_OPSIZE, RESULT_RM_DIV, RESULT_RM_FAR,
     RESULT_RM_STACK, RESULT_BACK_EFER, RESULT_COUNT
 };
@@ -50,7 +51,8 @@ static bool run_modes(int argc, char **argv)
     uint32_t *volatile vectors = (uint32_t *)0; /* the real-mode interrupt table, at address 0 */
     __asm__("" : "+m"(vectors));
     for (const uint32_t *h = mode_handlers32; h[1]; h += 2) {
-        mode_idt32[h[0]] = (h[1] & 0xffff) | (uint64_t)SEL_CODE32 << 16 | 0x8e00ull << 32 | (uint64_t)(h[1] & 0xffff0000) << 32;
+        mode_idt32[h[0]] =
+            (h[1] & 0xffff) | (uint64_t)SEL_CODE32 << 16 | 0x8e00ull << 32 | (uint64_t)(h[1] & 0xffff0000) << 32;
     }
     gdt_set(SEL_FREE, DESC_CODE16);
     gdt_set(SEL_FREE + 8, DESC_DATA16);
@@ -91,7 +93,8 @@ static bool run_compat(int argc, char **argv)
     got = call32(code, 0, 0);
     CHECK(got == 35, "aad: 0x%x", got);
     /* pushf; pop eax; xor: push/pop of 4 bytes, and SYSCALL's target address is of no matter: jecxz, enter/leave. */
-    static const uint8_t enter[] = { 0x89, 0xe0, 0xc8, 0x10, 0x00, 0x00, 0x29, 0xe0, 0xc9, 0xc3 }; /* mov eax, esp; enter 16, 0; sub eax, esp; leave; ret */
+    /* mov eax, esp; enter 16, 0; sub eax, esp; leave; ret */
+    static const uint8_t enter[] = { 0x89, 0xe0, 0xc8, 0x10, 0x00, 0x00, 0x29, 0xe0, 0xc9, 0xc3 };
     memcpy(code, enter, sizeof(enter));
     got = call32(code, 0, 0);
     CHECK(got == 20, "enter took %u", got);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Paging further: large pages, global pages, SMEP, SMAP, WP, invalidation, faults in mid-instruction, control registers. */
+/*
+ * Paging further: large pages, global pages, SMEP, SMAP, WP, invalidation, faults in mid-instruction, control
+ * registers.
+ */
 #include "system.h"
 
 #define LARGE_VA (TEST_VA + (2 << 20))
@@ -31,11 +34,12 @@ static bool check_large(void)
     CHECK(((uint64_t *)page)[512 * 511] == 7, "wrong page written");
     *pde = page | PTE_P | PTE_PS;
     invlpg(LARGE_VA + 0x123456); /* any address inside */
-    CHECK(trap_catch(do_write, (void *)LARGE_VA, &f) == 14 && f.error == (ERR_P | ERR_W), "%lu error 0x%lx", f.vector, f.error);
+    CHECK(trap_catch(do_write, (void *)LARGE_VA, &f) == 14 && f.error == (ERR_P | ERR_W), "%lu error 0x%lx", f.vector,
+          f.error);
     *pde = page | PTE_P | PTE_W | PTE_PS | 1ull << 13;
     invlpg(LARGE_VA);
-    CHECK(trap_catch(do_read, (void *)LARGE_VA, &f) == 14 && (f.error & ERR_RSVD), "reserved bit 13: %lu error 0x%lx", f.vector,
-          f.error);
+    CHECK(trap_catch(do_read, (void *)LARGE_VA, &f) == 14 && (f.error & ERR_RSVD), "reserved bit 13: %lu error 0x%lx",
+          f.vector, f.error);
     *pde = 0;
     invlpg(LARGE_VA);
     return true;
@@ -83,7 +87,8 @@ static bool check_supervisor(void)
     write_cr0(read_cr0() | 0x10000ull);
     CHECK(vector == -1 && *(uint64_t *)page == 0x99, "without WP: %d", vector);
     CHECK((*pte & PTE_D), "entry 0x%lx", *pte);
-    CHECK(trap_catch(do_write, (void *)TEST_VA, &f) == 14 && f.error == (ERR_P | ERR_W), "with WP: %lu error 0x%lx", f.vector, f.error);
+    CHECK(trap_catch(do_write, (void *)TEST_VA, &f) == 14 && f.error == (ERR_P | ERR_W), "with WP: %lu error 0x%lx",
+          f.vector, f.error);
 
     map_test_page(PTE_P | PTE_W | PTE_U, &page);
     *(uint8_t *)page = 0xc3;
@@ -140,8 +145,9 @@ static bool check_crossing(void)
     volatile uint64_t *at = (volatile uint64_t *)(TEST_VA + 4093);
     *at = 0x1122334455667788ull;
     CHECK(*at == 0x1122334455667788ull, "0x%lx", *at);
-    CHECK(*(uint8_t *)(first + 4093) == 0x88 && *(uint8_t *)(first + 4095) == 0x66 && *(uint32_t *)second == 0x22334455, "first %x second %x",
-          *(uint8_t *)(first + 4093), *(uint32_t *)second);
+    CHECK(*(uint8_t *)(first + 4093) == 0x88 && *(uint8_t *)(first + 4095) == 0x66 &&
+              *(uint32_t *)second == 0x22334455,
+          "first %x second %x", *(uint8_t *)(first + 4093), *(uint32_t *)second);
     CHECK((pte[0] & PTE_D) && (pte[1] & PTE_D), "dirty bits");
     __asm__ volatile("lock addq $1, %0" : "+m"(*at));
     CHECK(*at == 0x1122334455667789ull, "locked: 0x%lx", *at);
@@ -159,25 +165,33 @@ static bool check_crossing(void)
     *at = 0;
     pte[1] = second | PTE_P;
     invlpg(TEST_VA + 4096);
-    CHECK(trap_catch(do_write, (void *)at, &f) == 14 && f.error == (ERR_P | ERR_W) && read_cr2() == TEST_VA + 4096, "%lu error 0x%lx cr2 0x%lx",
-          f.vector, f.error, read_cr2());
+    CHECK(trap_catch(do_write, (void *)at, &f) == 14 && f.error == (ERR_P | ERR_W) && read_cr2() == TEST_VA + 4096,
+          "%lu error 0x%lx cr2 0x%lx", f.vector, f.error, read_cr2());
     CHECK(*at == 0, "half written: 0x%lx", *at);
     memcpy((void *)(first + 4094), load, 2);
     pte[1] = second | PTE_P | PTE_W | PTE_NX;
     invlpg(TEST_VA + 4096);
-    CHECK(trap_catch(do_call, (void *)(TEST_VA + 4094), &f) == 14 && read_cr2() == TEST_VA + 4096 && f.rip == TEST_VA + 4094,
+    CHECK(trap_catch(do_call, (void *)(TEST_VA + 4094), &f) == 14 && read_cr2() == TEST_VA + 4096 &&
+              f.rip == TEST_VA + 4094,
           "%lu cr2 0x%lx rip 0x%lx", f.vector, read_cr2(), f.rip);
     pte[1] = 0;
     invlpg(TEST_VA + 4096);
     return true;
 }
 
-static void do_rep(void *unused) { __asm__ volatile("rep movsb" ::"S"(TEST_VA + 4000), "D"(TEST_VA), "c"(200) : "memory"); }
+static void do_rep(void *unused)
+{
+    __asm__ volatile("rep movsb" ::"S"(TEST_VA + 4000), "D"(TEST_VA), "c"(200) : "memory");
+}
 static void do_push(void *unused)
 {
-    __asm__ volatile("mov %%rsp, %%r12; mov %0, %%rsp; push $1; mov %%r12, %%rsp" ::"r"(TEST_VA + 8192) : "r12", "memory");
+    __asm__ volatile("mov %%rsp, %%r12; mov %0, %%rsp; push $1; mov %%r12, %%rsp" ::"r"(TEST_VA + 8192)
+                     : "r12", "memory");
 }
-static void do_cmpxchg(void *at) { __asm__ volatile("lock cmpxchgq %%rcx, (%0)" ::"r"(at), "a"(1ull), "c"(2ull) : "memory", "cc"); }
+static void do_cmpxchg(void *at)
+{
+    __asm__ volatile("lock cmpxchgq %%rcx, (%0)" ::"r"(at), "a"(1ull), "c"(2ull) : "memory", "cc");
+}
 static void do_pop_mem(void *at)
 {
     __asm__ volatile("push $77; mov %%rsp, %%r12; popq (%0); nop" ::"r"(at) : "r12", "memory");
@@ -191,7 +205,8 @@ static bool check_restart(void)
     pte[1] = 0;
     invlpg(TEST_VA + 4096);
     CHECK(trap_catch(do_rep, NULL, &f) == 14 && read_cr2() == TEST_VA + 4096, "%lu cr2 0x%lx", f.vector, read_cr2());
-    CHECK(f.rcx == 104 && f.rsi == TEST_VA + 4096 && f.rdi == TEST_VA + 96, "rcx %lu rsi 0x%lx rdi 0x%lx", f.rcx, f.rsi, f.rdi);
+    CHECK(f.rcx == 104 && f.rsi == TEST_VA + 4096 && f.rdi == TEST_VA + 96, "rcx %lu rsi 0x%lx rdi 0x%lx", f.rcx,
+          f.rsi, f.rdi);
     idt_set_ist(14, 1);
     int vector = trap_catch(do_push, NULL, &f);
     idt_set_ist(14, 0);
@@ -199,9 +214,10 @@ static bool check_restart(void)
     *pte = page | PTE_P;
     invlpg(TEST_VA);
     *(uint64_t *)page = 5;
-    CHECK(trap_catch(do_cmpxchg, (void *)TEST_VA, &f) == 14 && f.error == (ERR_P | ERR_W) && f.rax == 1, "%lu error 0x%lx rax %lu", f.vector,
-          f.error, f.rax);
-    CHECK(trap_catch(do_pop_mem, (void *)TEST_VA, &f) == 14 && f.rsp == f.r12, "pop: %lu rsp moved by %ld", f.vector, f.rsp - f.r12);
+    CHECK(trap_catch(do_cmpxchg, (void *)TEST_VA, &f) == 14 && f.error == (ERR_P | ERR_W) && f.rax == 1,
+          "%lu error 0x%lx rax %lu", f.vector, f.error, f.rax);
+    CHECK(trap_catch(do_pop_mem, (void *)TEST_VA, &f) == 14 && f.rsp == f.r12, "pop: %lu rsp moved by %ld", f.vector,
+          f.rsp - f.r12);
     return true;
 }
 
@@ -215,8 +231,10 @@ static bool run_control(int argc, char **argv)
     CHECK(trap_catch(set_cr0, (void *)(cr0 | 1ull << 32), &f) == 13, "CR0's upper half: %lu", f.vector);
     CHECK(trap_catch(set_cr4, (void *)(cr4 & ~0x20ull), &f) == 13, "PAE off in long mode: %lu", f.vector);
     CHECK(trap_catch(set_cr4, (void *)(cr4 | 1ull << 31), &f) == 13, "CR4 bit 31: %lu", f.vector);
-    CHECK(cpuid_bit(1, 2, 17) || trap_catch(set_cr4, (void *)(cr4 | 1ull << 17), &f) == 13, "PCIDE without PCID: %lu", f.vector);
-    CHECK(cpuid_bit(7, 1, 7) || trap_catch(set_cr4, (void *)(cr4 | CR4_SMEP), &f) == 13, "CR4.SMEP without SMEP: %lu", f.vector);
+    CHECK(cpuid_bit(1, 2, 17) || trap_catch(set_cr4, (void *)(cr4 | 1ull << 17), &f) == 13, "PCIDE without PCID: %lu",
+          f.vector);
+    CHECK(cpuid_bit(7, 1, 7) || trap_catch(set_cr4, (void *)(cr4 | CR4_SMEP), &f) == 13, "CR4.SMEP without SMEP: %lu",
+          f.vector);
     CHECK(trap_catch(set_efer, (void *)(efer & ~0x100ull), &f) == 13, "LME off under paging: %lu", f.vector);
     CHECK(trap_catch(set_efer, (void *)(efer | 1ull << 40), &f) == 13, "EFER bit 40: %lu", f.vector);
     CHECK(read_cr0() == cr0 && read_cr4() == cr4 && rdmsr(MSR_EFER) == efer, "changed by what was refused");
@@ -226,7 +244,8 @@ static bool run_control(int argc, char **argv)
 
 static bool run_paging2(int argc, char **argv)
 {
-    return check_large() && check_invalidation() && check_supervisor() && check_smep_smap() && check_crossing() && check_restart();
+    return check_large() && check_invalidation() && check_supervisor() && check_smep_smap() && check_crossing() &&
+           check_restart();
 }
 
 const struct command paging_commands[] = {

@@ -24,7 +24,8 @@ static bool run_ports(int argc, char **argv)
     const void *from = text;
     __asm__ volatile("outsb" : "+S"(from) : "d"(0x80) : "memory");
     CHECK(from == text + 1, "outsb moved by %ld", (const uint8_t *)from - text);
-    CHECK(inb(0x2f0) == 0xff && inw(0x2f0) == 0xffff && inl(0x2f0) == 0xffffffff, "an absent port reads 0x%x", inl(0x2f0));
+    CHECK(inb(0x2f0) == 0xff && inw(0x2f0) == 0xffff && inl(0x2f0) == 0xffffffff, "an absent port reads 0x%x",
+          inl(0x2f0));
 
     /* The RTC's pair: a byte each, also as one word to 0x70 (index, then data). */
     uint8_t old = cmos_read(0x30);

@@ -10,13 +10,15 @@ static void do_load_ss(void *selector) { __asm__ volatile("mov %0, %%ss" ::"r"((
 static void do_load_cs(void *unused) { __asm__ volatile(".byte 0x8e, 0xc8"); }
 static void do_stack(void *unused)
 {
-    __asm__ volatile("mov %%rsp, %%rdx; mov %0, %%rsp; push %%rax; mov %%rdx, %%rsp" ::"r"(0x8000000000000000ull) : "rdx", "memory");
+    __asm__ volatile("mov %%rsp, %%rdx; mov %0, %%rsp; push %%rax; mov %%rdx, %%rsp" ::"r"(0x8000000000000000ull)
+                     : "rdx", "memory");
 }
 
-#define LOAD_FAULTS(load, selector, want, code)                                                                         \
-    do {                                                                                                                \
-        int vector_ = trap_catch(load, (void *)(uint64_t)(selector), &f);                                               \
-        CHECK(vector_ == (want) && f.error == (code), "selector 0x%x: %d error 0x%lx", (selector), vector_, f.error);   \
+#define LOAD_FAULTS(load, selector, want, code)                                                                      \
+    do {                                                                                                             \
+        int vector_ = trap_catch(load, (void *)(uint64_t)(selector), &f);                                            \
+        CHECK(vector_ == (want) && f.error == (code), "selector 0x%x: %d error 0x%lx",                               \
+              (selector), vector_, f.error);                                                                         \
     } while (0)
 
 static bool check_loads(void)
@@ -39,7 +41,8 @@ static bool check_loads(void)
     gdt_set(SEL_TEST, DESC_DATA & ~(1ull << 40));
     LOAD_FAULTS(do_load_ds, SEL_TEST, -1, f.error);
     CHECK(gdt_get(SEL_TEST) == DESC_DATA, "accessed bit: 0x%lx", gdt_get(SEL_TEST));
-    CHECK(user_run(do_load_ds, (void *)SEL_DATA, &f) == 13 && f.error == SEL_DATA, "ring 3 loads ring 0's data: %lu", f.vector);
+    CHECK(user_run(do_load_ds, (void *)SEL_DATA, &f) == 13 && f.error == SEL_DATA, "ring 3 loads ring 0's data: %lu",
+          f.vector);
     return true;
 }
 
@@ -52,7 +55,8 @@ static bool check_stack_fault(void)
     int vector = trap_catch(do_stack, NULL, &f);
     idt_set_ist(12, 0);
     idt_set_ist(13, 0);
-    CHECK(vector == 12 && f.error == 0 && f.rsp == 0x8000000000000000ull, "%d error 0x%lx rsp 0x%lx", vector, f.error, f.rsp);
+    CHECK(vector == 12 && f.error == 0 && f.rsp == 0x8000000000000000ull, "%d error 0x%lx rsp 0x%lx", vector, f.error,
+          f.rsp);
     return true;
 }
 
@@ -86,7 +90,8 @@ static bool check_bases(void)
     __asm__ volatile("swapgs; mov %%gs:0, %0" : "=r"(got));
     CHECK(got == 0x2222 && rdmsr(MSR_KERNEL_GS_BASE) == (uint64_t)&words[0], "swapgs: 0x%lx", got);
     __asm__ volatile("mov %0, %%gs; mov %0, %%fs" ::"r"(SEL_DATA));
-    CHECK(rdmsr(MSR_GS_BASE) == 0 && rdmsr(MSR_FS_BASE) == 0, "bases after a load: 0x%lx 0x%lx", rdmsr(MSR_GS_BASE), rdmsr(MSR_FS_BASE));
+    CHECK(rdmsr(MSR_GS_BASE) == 0 && rdmsr(MSR_FS_BASE) == 0, "bases after a load: 0x%lx 0x%lx", rdmsr(MSR_GS_BASE),
+          rdmsr(MSR_FS_BASE));
     wrmsr(MSR_GS_BASE, 0);
     wrmsr(MSR_KERNEL_GS_BASE, 0);
     return true;
@@ -98,10 +103,11 @@ static bool run_segments(int argc, char **argv)
 }
 
 /* 32-bit code: loads the selector in EDX into ES or SS and touches [EAX] through it. */
-static const uint8_t read_es[] = { 0x8e, 0xc2, 0x26, 0x8b, 0x00, 0xc3 };           /* mov es, edx; mov eax, es:[eax]; ret */
-static const uint8_t write_es[] = { 0x8e, 0xc2, 0x26, 0x89, 0x00, 0xc3 };          /* mov es, edx; mov es:[eax], eax; ret */
-static const uint8_t read_cs[] = { 0x2e, 0x8b, 0x00, 0xc3 };                       /* mov eax, cs:[eax]; ret */
-static const uint8_t push_ss[] = { 0x89, 0xe1, 0x8c, 0xd3, 0x8e, 0xd2, 0x89, 0xc4, 0x50, 0x8e, 0xd3, 0x89, 0xcc, 0xc3 };
+static const uint8_t read_es[] = { 0x8e, 0xc2, 0x26, 0x8b, 0x00, 0xc3 };  /* mov es, edx; mov eax, es:[eax]; ret */
+static const uint8_t write_es[] = { 0x8e, 0xc2, 0x26, 0x89, 0x00, 0xc3 }; /* mov es, edx; mov es:[eax], eax; ret */
+static const uint8_t read_cs[] = { 0x2e, 0x8b, 0x00, 0xc3 };                    /* mov eax, cs:[eax]; ret */
+static const uint8_t push_ss[] = { 0x89, 0xe1, 0x8c, 0xd3, 0x8e, 0xd2, 0x89,
+                                   0xc4, 0x50, 0x8e, 0xd3, 0x89, 0xcc, 0xc3 };
 /* mov ecx, esp; mov ebx, ss; mov ss, edx; mov esp, eax; push eax; mov ss, ebx; mov esp, ecx; ret */
 
 static struct {
@@ -127,7 +133,8 @@ static int touch(const uint8_t *code, size_t size, uint64_t descriptor, uint32_t
 #define TOUCH(code, descriptor, at, want)                                                                            \
     do {                                                                                                             \
         int vector_ = touch(code, sizeof(code), descriptor, at, &f);                                                 \
-        CHECK(vector_ == (want) && (vector_ < 0 || f.error == 0), "%s at 0x%x: %d error 0x%lx", #code, (uint32_t)(at), vector_, f.error); \
+        CHECK(vector_ == (want) && (vector_ < 0 || f.error == 0), "%s at 0x%x: %d error 0x%lx", #code, \
+              (uint32_t)(at), vector_, f.error); \
     } while (0)
 
 /* Stock QEMU's software CPU checks none of this. */

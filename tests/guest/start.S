@@ -40,7 +40,9 @@ start32:
     hlt
     jmp 1b
 
-    /* Switches on PAE, long mode and paging; returns to a 32-bit return address in 64-bit mode. Uses EAX, ECX, EDX. */
+    /*
+     * Switches on PAE, long mode and paging; returns to a 32-bit return address in 64-bit mode. Uses EAX, ECX, EDX.
+     */
     .code32
 enter_long:
     popl %esi
@@ -72,8 +74,8 @@ enter_long:
     jmp *%rsi
 
     /*
-     * Application processors: copied to 0x8000 (SIPI vector 8). Real mode, then the same way up. ap_stack and ap_entry are
-     * set by smp.c before each start.
+     * Application processors: copied to 0x8000 (SIPI vector 8). Real mode, then the same way up. ap_stack and
+     * ap_entry are set by smp.c before each start.
      */
     .code16
     .globl ap_trampoline, ap_trampoline_end

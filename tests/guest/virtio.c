@@ -40,7 +40,8 @@ bool virtio_find(uint16_t type, struct virtio_device *dev)
     if (!pci_find(0x1af4, 0x1040 + type, &dev->pci) && !pci_find(0x1af4, 0x1002, &dev->pci)) {
         return false;
     }
-    pci_write(&dev->pci, PCI_COMMAND, 2, pci_read(&dev->pci, PCI_COMMAND, 2) | PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    pci_write(&dev->pci, PCI_COMMAND, 2,
+              pci_read(&dev->pci, PCI_COMMAND, 2) | PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
     for (unsigned at = 0; (at = pci_capability(&dev->pci, PCI_CAP_VENDOR, at));) {
         uint64_t base = pci_bar(&dev->pci, pci_read(&dev->pci, at + 4, 1));
         volatile uint8_t *where = (volatile uint8_t *)(base + pci_read(&dev->pci, at + 8, 4));
@@ -174,7 +175,8 @@ bool virtio_queue_setup(struct virtio_device *dev, unsigned index, struct virtio
     mmio_write64(dev->common + COMMON_QUEUE_DESC, (uint64_t)q->desc);
     mmio_write64(dev->common + COMMON_QUEUE_AVAIL, (uint64_t)q->avail);
     mmio_write64(dev->common + COMMON_QUEUE_USED, (uint64_t)q->used);
-    q->doorbell = (volatile uint16_t *)(dev->notify + mmio_read16(dev->common + COMMON_QUEUE_NOTIFY_OFF) * dev->notify_multiplier);
+    q->doorbell = (volatile uint16_t *)(dev->notify +
+                                        mmio_read16(dev->common + COMMON_QUEUE_NOTIFY_OFF) * dev->notify_multiplier);
     mmio_write16(dev->common + COMMON_QUEUE_ENABLE, 1);
     return true;
 }
@@ -184,7 +186,8 @@ void virtio_go(struct virtio_device *dev)
     add_status(dev, VIRTIO_DRIVER_OK);
 }
 
-void virtio_set_desc(struct virtio_queue *q, unsigned n, const volatile void *at, uint32_t length, uint16_t flags, uint16_t next)
+void virtio_set_desc(struct virtio_queue *q, unsigned n, const volatile void *at, uint32_t length, uint16_t flags,
+                     uint16_t next)
 {
     q->desc[n] = (struct virtio_desc){ (uint64_t)at, length, flags, next };
 }

@@ -83,7 +83,8 @@ bool virtio_queue_setup(struct virtio_device *dev, unsigned index, struct virtio
 void virtio_go(struct virtio_device *dev);
 void virtio_reset(struct virtio_device *dev);
 
-void virtio_set_desc(struct virtio_queue *q, unsigned n, const volatile void *at, uint32_t length, uint16_t flags, uint16_t next);
+void virtio_set_desc(struct virtio_queue *q, unsigned n, const volatile void *at, uint32_t length, uint16_t flags,
+                     uint16_t next);
 void virtio_publish(struct virtio_queue *q, uint16_t head); /* makes a chain available */
 void virtio_kick(struct virtio_queue *q);
 bool virtio_used(struct virtio_queue *q, uint32_t *head);   /* takes one finished chain */

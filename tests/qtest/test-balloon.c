@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* PCI and the balloon through the real program: found where firmware would have put it, driven through its registers. */
+/*
+ * PCI and the balloon through the real program: found where firmware would have put it, driven through its registers.
+ */
 #include <linux/pci_regs.h>
 #include <linux/virtio_balloon.h>
 #include <linux/virtio_config.h>
@@ -310,7 +312,8 @@ static void test_options(void)
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(bad); i++) {
-        g_autofree char *args = g_strdup_printf("-accel qtest -m 32 -nodefaults -display none -device %s", bad[i].device);
+        g_autofree char *args =
+            g_strdup_printf("-accel qtest -m 32 -nodefaults -display none -device %s", bad[i].device);
         g_autofree char *err = NULL;
 
         g_assert_cmpint(qtest_run(args, &err), ==, 1);

@@ -36,8 +36,11 @@ static char *write_kernel(void)
         .note = { 4, 4, 18, 0x006e6558 /* "Xen" */, TEXT },
     };
     memcpy(file.header.e_ident, ELFMAG "\1\1\1", 7);
-    file.segments[0] = (Elf32_Phdr){ .p_type = PT_LOAD, .p_offset = (uint8_t *)file.text - (uint8_t *)&file, .p_paddr = TEXT,
-                                     .p_filesz = TEXT_SIZE, .p_memsz = 2 * TEXT_SIZE };
+    file.segments[0] = (Elf32_Phdr){ .p_type = PT_LOAD,
+                                     .p_offset = (uint8_t *)file.text - (uint8_t *)&file,
+                                     .p_paddr = TEXT,
+                                     .p_filesz = TEXT_SIZE,
+                                     .p_memsz = 2 * TEXT_SIZE };
     file.segments[1] = (Elf32_Phdr){ .p_type = PT_NOTE, .p_offset = (uint8_t *)file.note - (uint8_t *)&file,
                                      .p_filesz = sizeof(file.note), .p_align = 4 };
     memset(file.text, 0x90, TEXT_SIZE);
@@ -134,7 +137,9 @@ static void test_reset_restores(void)
 static void test_incoming_writes_nothing(void)
 {
     struct qtest *q = start_with_kernel("-incoming defer");
-    static const uint32_t areas[][2] = { { 0, 0xa0000 }, { 0xc0000, 0x200000 - 0xc0000 }, { RAM_32M - ACPI_AREA, ACPI_AREA } };
+    static const uint32_t areas[][2] = { { 0, 0xa0000 },
+                                         { 0xc0000, 0x200000 - 0xc0000 },
+                                         { RAM_32M - ACPI_AREA, ACPI_AREA } };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(areas); i++) {
         g_autofree uint8_t *memory = g_malloc(areas[i][1]);
@@ -220,7 +225,8 @@ static void test_options(void)
             g_error("%s: expected '%s' in: %s", bad[i].args, bad[i].why, err);
         }
     }
-    struct qtest *q = qtest_start("-machine pc,usb=off,dump-guest-core=off,smm=auto,vmport=auto,hpet=off,i8042=off,graphics=off");
+    struct qtest *q =
+        qtest_start("-machine pc,usb=off,dump-guest-core=off,smm=auto,vmport=auto,hpet=off,i8042=off,graphics=off");
     qtest_quit(q);
 }
 

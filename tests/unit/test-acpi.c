@@ -152,8 +152,10 @@ static void test_iasl(void)
     g_free(run_iasl(folder, (const char *const[]){ "-d", "dsdt.aml", NULL }));
     g_assert_true(g_file_get_contents(dsl, &text, NULL, NULL));
     static const char *const wanted[] = {
-        "Device (PCI0)", "EisaId (\"PNP0A03\")", "Device (LNKD)", "Name (_PRT, Package (0x7C)", "Name (\\_S5, Package (0x04)",
-        "Device (COM1)", "Device (COM3)", "0x03E8,             // Range Minimum", "Device (RTC)", "\"QEMU0001\"", "Device (C003)", "OperationRegion (P40C, PCI_Config, 0x60, 0x04)",
+        "Device (PCI0)", "EisaId (\"PNP0A03\")", "Device (LNKD)", "Name (_PRT, Package (0x7C)",
+        "Name (\\_S5, Package (0x04)",
+        "Device (COM1)", "Device (COM3)", "0x03E8,             // Range Minimum", "Device (RTC)",
+        "\"QEMU0001\"", "Device (C003)", "OperationRegion (P40C, PCI_Config, 0x60, 0x04)",
         "Interrupt (ResourceConsumer, Level, ActiveHigh, Shared",
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(wanted); i++) {

@@ -144,8 +144,11 @@ static bool tick(int64_t ms_from_now)
 
 static void setup(void)
 {
-    parameters = (struct migration_parameters){ .hint_head_start = 1000, .hint_timeout = 5000, .hint_threshold = 0,
-                                                .hint_growth = 100000 /* never, whatever a sanitizer's own memory does */ };
+    parameters =
+        (struct migration_parameters){ .hint_head_start = 1000,
+                                       .hint_timeout = 5000,
+                                       .hint_threshold = 0,
+                                       .hint_growth = 100000 /* never, whatever a sanitizer's own memory does */ };
     g_string_free(device.order ? device.order : g_string_new(NULL), TRUE);
     device.starts = device.stops = device.drains = device.dones = 0; /* the id stays: none comes twice */
     device.ready = FREE_PAGE_STATE_ACTIVE;
@@ -303,7 +306,7 @@ static void test_bitmap(void)
     begin();
     g_assert_cmpint(free_page_bitmap(device.id + 1, block, 128, 192, words), ==, FREE_PAGE_LATE);
     g_assert_cmpuint(page_map_dirty_count(map), ==, PAGES);
-    g_assert_cmpint(free_page_bitmap(device.id, block, 128, 132, words), ==, FREE_PAGE_TAKEN); /* 4 bits of the last word */
+    g_assert_cmpint(free_page_bitmap(device.id, block, 128, 132, words), ==, FREE_PAGE_TAKEN); /* 4 of the last */
     g_assert_cmpuint(page_map_dirty_count(map), ==, PAGES - 68);
     free_page_bitmap(device.id, block, PAGES - 64, 128, words);
     free_page_bitmap(device.id, block, 1ull << 60, 64, words);

@@ -282,14 +282,16 @@ static void test_refused_ranges(void)
 {
     static const uint8_t last[] = { 0, 0, 0, 0, 0, 0x24, 0x08, 0x22, 0, 0, 0, 24 };
 
-    check_patch_with(RANGES, last, 12, 11, 0, "RAM block 'big': a range of 0 pages of zeros at 0x240000, expected 1 to 24");
+    check_patch_with(RANGES, last, 12, 11, 0,
+                     "RAM block 'big': a range of 0 pages of zeros at 0x240000, expected 1 to 24");
     check_patch_with(RANGES, last, 12, 11, 25, "a range of 25 pages of zeros at 0x240000");
     check_patch_with(RANGES, last, 12, 8, 0xff, "a range of 4278190104 pages of zeros at 0x240000");
     check_patch_with(RANGES, last, 12, 5, 0x25, "a range of 24 pages of zeros at 0x250000, expected 1 to 8");
     check_patch_with(RANGES, last, 12, 0, 0xff, "RAM block 'big': page at 0xff00000000240000 is beyond its end");
     check_patch_with(RANGES, last, 12, 7, 0x28, "flags 0x828 is not supported");
     check_patch_with(RANGES, last, 12, 7, 0x20, "flags 0x820 is not supported");
-    check_patch("\0\0\0\0\0\0\x10\x22\0", 9, 6, 0x18, "a range of pages of zeros without capability 'zero-page-ranges'");
+    check_patch("\0\0\0\0\0\0\x10\x22\0", 9, 6, 0x18,
+                "a range of pages of zeros without capability 'zero-page-ranges'");
 }
 
 /* What was filled before is zero afterwards; what was not is not touched. Ranges may overlap what came before. */
@@ -340,13 +342,19 @@ static void test_capabilities(void)
 
     g_assert_cmpmem(bytes->data, sizeof(head) - 1, head, sizeof(head) - 1);
     g_byte_array_unref(bytes);
-    check_capabilities(SKIP, 0, "configuration section: capability 'skip-zero-pages' is off here and on at the sender: it should "
-                       "be the same at both ends");
-    check_capabilities(0, SKIP, "configuration section: capability 'skip-zero-pages' is on here and off at the sender: it should "
-                       "be the same at both ends");
-    check_capabilities(SKIP | RANGES, SKIP, "configuration section: capability 'zero-page-ranges' is off here and on at the "
+    check_capabilities(
+        SKIP, 0,
+        "configuration section: capability 'skip-zero-pages' is off here and on at the sender: it should "
+        "be the same at both ends");
+    check_capabilities(
+        0, SKIP,
+        "configuration section: capability 'skip-zero-pages' is on here and off at the sender: it should "
+        "be the same at both ends");
+    check_capabilities(SKIP | RANGES, SKIP,
+                       "configuration section: capability 'zero-page-ranges' is off here and on at the "
                        "sender: it should be the same at both ends");
-    check_patch_with(SKIP, "\17skip-zero-pages", 16, 1, 'x', "the sender wants capability 'xkip-zero-pages', which is not supported");
+    check_patch_with(SKIP, "\17skip-zero-pages", 16, 1, 'x',
+                     "the sender wants capability 'xkip-zero-pages', which is not supported");
 }
 
 static void test_refused(void)
@@ -358,7 +366,8 @@ static void test_refused(void)
     check_patch("\3ram", 4, 1, 'x', "section 'xam', instance 0, is not known here");
     check_patch("\3ram\0\0\0\0\0\0\0\4", 12, 11, 5, "section 'ram': version 5");
     check_patch("\3big", 4, 1, 'p', "section 'ram': RAM block 'pig' does not exist here");
-    check_patch("\5small\0\0\0\0\0\0\x80\0", 14, 12, 0x70, "RAM block 'small' has 0x7000 bytes at the sender, 0x8000 here");
+    check_patch("\5small\0\0\0\0\0\0\x80\0", 14, 12, 0x70,
+                "RAM block 'small' has 0x7000 bytes at the sender, 0x8000 here");
     check_patch("\0\0\0\0\0\x26\0\4", 8, 5, 0x25, "RAM block 'big' goes beyond the total");
     check_patch("\0\0\0\0\0\x26\0\4", 8, 5, 0x27, "section 'ram': ");
     check_patch("\0\0\0\0\0\0\x10\x22\0", 9, 7, 0x62, "flags 0x062 is not supported");
@@ -366,7 +375,8 @@ static void test_refused(void)
     check_patch("\0\0\0\0\0\0\0\2\3big", 12, 7, 0x22, "a page without the name of its RAM block");
     check_patch("\x7e\0\0\0\2", 5, 4, 3, "section 'ram': no footer");
     check_patch("\6device", 7, 1, 'X', "section 'Xevice', instance 0, is not known here");
-    check_patch("\6device\0\0\0\0\0\0\0\3", 15, 14, 4, "section 'device', instance 0: device: version 4 is newer than 3");
+    check_patch("\6device\0\0\0\0\0\0\0\3", 15, 14, 4,
+                "section 'device', instance 0: device: version 4 is newer than 3");
     check_patch("\6device\0\0\0\0\0\0\0\3\0\0\0\1\1", 20, 19, 4, "section 'device', instance 0: device: mode 4");
     check_patch("\6device\0\0\0\0\0\0\0\3\0\0\0\1\1\x7e", 21, 20, 0, "no footer where it should end");
     check_patch("\x7e\0\0\0\4\0\6", 7, 6, 5, "no description at the end");

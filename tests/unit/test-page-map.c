@@ -57,7 +57,9 @@ static void guest_write(unsigned page, uint64_t value)
     *page_at(page) = value;
 }
 
-/* A buffer of one or some pages, or a bitmap of them, perhaps zeroed before (a kernel that zeroes what it allocates). */
+/*
+ * A buffer of one or some pages, or a bitmap of them, perhaps zeroed before (a kernel that zeroes what it allocates).
+ */
 static void guest_hint(void)
 {
     unsigned first = any_page(), count = g_rand_int_range(w.rand, 1, 80);

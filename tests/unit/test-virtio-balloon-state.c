@@ -22,7 +22,9 @@ static bool load(const uint8_t *data, size_t length, GError **error)
     return ok;
 }
 
-/* What QEMU 7.2 writes for the same device, paused before the firmware ran: length and SHA-256 of the section's body. */
+/*
+ * What QEMU 7.2 writes for the same device, paused before the firmware ran: length and SHA-256 of the section's body.
+ */
 static const struct {
     const char *const properties[4];
     uint32_t length;
@@ -60,8 +62,9 @@ static void test_golden(void)
     }
 }
 
-static const uint64_t ALL = F(STATS_VQ) | F(FREE_PAGE_HINT) | F(PAGE_POISON) | F(REPORTING) | F(FREE_PAGE_BITMAP) | F(PAGE_BITMAP) |
-                            VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX) | VIRTIO_FEATURE(VIRTIO_F_RING_RESET_BIT);
+static const uint64_t ALL = F(STATS_VQ) | F(FREE_PAGE_HINT) | F(PAGE_POISON) | F(REPORTING) | F(FREE_PAGE_BITMAP) |
+                            F(PAGE_BITMAP) | VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX) |
+                            VIRTIO_FEATURE(VIRTIO_F_RING_RESET_BIT);
 #define ALL_OPTIONS PROPERTIES("free-page-hint=on", "free-page-reporting=on", "free-page-bitmap=on", "page-bitmap=on", "vectors=4")
 #define HINTS (F(STATS_VQ) | F(FREE_PAGE_HINT) | F(PAGE_POISON) | F(REPORTING))
 #define ALL_QUEUES 6
@@ -184,7 +187,8 @@ static void test_load_broken(void)
 static bool cut_in_subsection_header(const GByteArray *saved, size_t length)
 {
     for (size_t at = MAX(length, 64) - 64; at <= length; at++) {
-        if (saved->data[at] == 5 && !memcmp(saved->data + at + 2, "virtio", 6) && at + 6 + saved->data[at + 1] > length) {
+        if (saved->data[at] == 5 && !memcmp(saved->data + at + 2, "virtio", 6) &&
+            at + 6 + saved->data[at + 1] > length) {
             return true;
         }
     }
@@ -246,7 +250,9 @@ static void test_random(void)
         unsigned q = g_test_rand_int_range(0, ALL_QUEUES);
 
         for (unsigned i = 0; i < 32; i++) {
-            guest_desc(q, i, g_test_rand_int_range(0, 20) ? (hwaddr)g_test_rand_int_range(0, 0x3000000) : (hwaddr)g_test_rand_int() << 8,
+            guest_desc(q, i,
+                       g_test_rand_int_range(0, 20) ? (hwaddr)g_test_rand_int_range(0, 0x3000000)
+                                                    : (hwaddr)g_test_rand_int() << 8,
                        g_test_rand_int_range(0, 20) ? g_test_rand_int_range(1, 0x100000) : g_test_rand_int(),
                        g_test_rand_int_range(0, 4), g_test_rand_int_range(0, 33));
         }

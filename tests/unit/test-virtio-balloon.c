@@ -427,7 +427,7 @@ static void test_hints_hostile(void)
     start_request(21);
     send_command(2, reg_read(COMMAND, 4));
     send_pages(2, 0x8000000, 1 << 20);
-    g_assert_cmpuint(record.taken_ranges, ==, 1); /* the device takes any RAM; whether it migrates, the migration knows */
+    g_assert_cmpuint(record.taken_ranges, ==, 1); /* the device takes any RAM; if it migrates, the migration knows */
     *(uint8_t *)guest_ptr(GUEST_BUFFERS) = 1;
     guest_send(2, 0, GUEST_BUFFERS, 1, false); /* a command of one byte */
     guest_kick(2);

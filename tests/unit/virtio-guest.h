@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A driver for unit tests: guest RAM, a PCI bus with one virtio device on it, and split rings at fixed places. It does what
- * it is told, the wrong things too.
+ * A driver for unit tests: guest RAM, a PCI bus with one virtio device on it, and split rings at fixed places. It
+ * does what it is told, the wrong things too.
  */
 #ifndef FERRY_TESTS_VIRTIO_GUEST_H
 #define FERRY_TESTS_VIRTIO_GUEST_H

@@ -233,7 +233,8 @@ static int compare(void)
         fflush(stdout);
     }
     printf("\n%" PRIu64 " equal runs; instructions: ours %" PRIu64 ", theirs %" PRIu64
-           "; divergences: %u, ignored: %u\n", equal_runs, ours.instructions, theirs.instructions, divergences, quiet);
+           "; divergences: %u, ignored: %u\n",
+           equal_runs, ours.instructions, theirs.instructions, divergences, quiet);
     return divergences ? 1 : 0;
 }
 

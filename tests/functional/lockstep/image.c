@@ -91,7 +91,8 @@ static const uint8_t *image_bytes(uint64_t address, uint64_t *available)
         uint64_t bases[2] = { segment->p_vaddr, segment->p_paddr };
         for (unsigned j = 0; j < 2 && segment->p_type == PT_LOAD; j++) {
             uint64_t offset = address - bases[j];
-            if (offset < segment->p_filesz && segment->p_offset < size && segment->p_filesz <= size - segment->p_offset) {
+            if (offset < segment->p_filesz && segment->p_offset < size &&
+                segment->p_filesz <= size - segment->p_offset) {
                 *available = segment->p_filesz - offset;
                 return (const uint8_t *)g_mapped_file_get_contents(image) + segment->p_offset + offset;
             }

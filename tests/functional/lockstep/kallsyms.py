@@ -5,7 +5,8 @@
     kallsyms.py vmlinux > System.map
 
 Layout (scripts/kallsyms.c of Linux 4.6 to 6.3): offsets, relative base, number of symbols, names, markers, perhaps
-sequence numbers, token table, token index. They are found by the token table: the tokens of the digits follow each other.
+sequence numbers, token table, token index. They are found by the token table: the tokens of the digits follow each
+other.
 """
 import struct
 import sys
@@ -49,8 +50,8 @@ def skip_names(data: bytes, at: int, count: int) -> int:
 
 
 def find_names(data: bytes, table: int):
-    """Where the names begin, how many there are and the relative base: in front of the names are, 8 bytes each, the base
-    (the kernel's first address) and the number; behind them the markers, offsets of every 256th name."""
+    """Where the names begin, how many there are and the relative base: in front of the names are, 8 bytes each, the
+    base (the kernel's first address) and the number; behind them the markers, offsets of every 256th name."""
     for names in range(table & ~7, max(table - (16 << 20), 16), -8):
         base, count = struct.unpack_from("<QQ", data, names - 16)
         if base >> 31 != 0x1ffffffff or base & 0xfff or not 1000 < count < 1 << 22:
