@@ -555,7 +555,7 @@ static struct tcg_block *hash_find(struct x86_cpu *cpu, uint64_t pc, const uint8
     struct tcg_block *block = __atomic_load_n(&hash_table[hash_of(host, mode)], __ATOMIC_ACQUIRE);
 
     for (; block; block = __atomic_load_n(&block->hash_next, __ATOMIC_ACQUIRE)) {
-        if (block->host != host || block->mode != mode) {
+        if (block->host != host || __atomic_load_n(&block->mode, __ATOMIC_RELAXED) != mode) {
             continue;
         }
         if (!block->host2) {
