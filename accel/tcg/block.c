@@ -232,7 +232,7 @@ void block_store(struct ram_block *block, uint64_t page, uint64_t offset, void *
         __atomic_store_n((uint64_t *)host, *(const uint64_t *)value, __ATOMIC_RELAXED);
         break;
     default:
-        memcpy(host, value, size);
+        guest_copy_to(host, value, size);
     }
     g_mutex_unlock(&pages_lock);
 }

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 
 #include "accel/tcg/internal.h"
+#include "memory/guest-copy.h"
 #include "target/i386/mmu.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -313,7 +314,7 @@ static uint64_t load_host(const void *host, unsigned size)
     case 8:
         return __atomic_load_n((const uint64_t *)host, __ATOMIC_RELAXED);
     }
-    memcpy(&value, host, size);
+    guest_copy_from(&value, host, size);
     return value;
 }
 
@@ -333,7 +334,7 @@ static void store_host(void *host, uint64_t value, unsigned size)
         __atomic_store_n((uint64_t *)host, value, __ATOMIC_RELAXED);
         return;
     }
-    memcpy(host, &value, size);
+    guest_copy_to(host, &value, size);
 }
 
 /* Out of the guest for a device: `e` and host pointers are void afterwards. */
