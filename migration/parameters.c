@@ -10,7 +10,7 @@
 static GMutex lock; /* guards the two below; innermost */
 static struct migration_parameters parameters = {
     .max_bandwidth = 128 << 20, .downtime_limit = 300,
-    .hint_head_start = 2000, .hint_timeout = 20000, .hint_threshold = 25, .hint_growth = 5,
+    .hint_head_start = 2000, .hint_timeout = 20000, .hint_threshold = 25, .hint_growth = 4,
 };
 static char *skip_record;
 static bool capabilities[MIGRATION_CAPABILITY__MAX]; /* changed only while nothing migrates */

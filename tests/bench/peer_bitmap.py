@@ -6,7 +6,7 @@ import time
 
 import ferry
 from peer_hints import KERNELS, freed_run, hog_mib, idle_run
-from peer_machines import alive, args, cpu_seconds, linux, move, vcpu_seconds, warm
+from peer_machines import args, cpu_seconds, fate, linux, move, vcpu_seconds, warm
 
 SMALL_MIB = 1024  # what the balloon leaves
 
@@ -59,7 +59,7 @@ def fragmented_half(ours):
     figures = move(source, target)
     free = source.qmp.command('query-migrate')['free-pages']
     figures['uncovered_percent'] = 100 - free['covered'] * 100 / free['guest-free']
-    alive(target)
+    figures.update(fate(target))
     figures.update(walk_figures(target) if ours else {})
     close_all()
     return figures
@@ -82,8 +82,7 @@ def walk_run(side, gib):
     target = linux(side, gib * 1024, ours=True, name='target', incoming='defer').take_over(source)
     warm(1024 + gib * 24)
     move(source, target)
-    alive(target)
-    return walk_figures(target)
+    return dict(walk_figures(target), **fate(target))
 
 
 def walk():

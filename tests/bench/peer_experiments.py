@@ -5,7 +5,7 @@ import os
 import time
 
 import ferry
-from peer_machines import alive, args, binary, board, cpu_seconds, linux, move, warm
+from peer_machines import args, binary, board, cpu_seconds, fate, linux, move, warm
 
 
 def boot_run(side):
@@ -55,7 +55,7 @@ def migrate_run(side, case, hints, busy=False):
     figures = move(source, target)
     if busy:
         time.sleep(0.5)
-    alive(target)
+    figures.update(fate(target))
     return figures
 
 
@@ -98,7 +98,7 @@ def linux_growth_run(side, gib):
     target = linux(side, gib * 1024, name='target', incoming='defer').take_over(source)
     warm(1024 + gib * 24)
     figures = move(source, target)
-    alive(target)
+    figures.update(fate(target))
     return dict(figures, ms_per_mb=figures['total_ms'] / figures['transferred_mb'])
 
 

@@ -6,7 +6,7 @@ import threading
 import time
 
 import ferry
-from peer_machines import alive, args, linux, move, warm
+from peer_machines import args, fate, linux, move, warm
 
 KERNELS = (('default kernel', ''), ('init_on_alloc=0', 'init_on_alloc=0'))
 LIMIT = 1250 * 10**6  # 10 Gbit/s
@@ -36,7 +36,7 @@ def idle_run(side, append='', hints=False, ours=False):
                    incoming='defer').take_over(source)
     warm(1024)
     figures = move(source, target)
-    alive(target)
+    figures.update(fate(target))
     while ferry.VMS:
         ferry.VMS.pop().close()
     return figures
@@ -74,7 +74,7 @@ def freed_run(side, append='', hints=True, limit=10**12, balloon='', before=None
         figures['used_mb'] = (mib << 20) / 1e6 - free['guest-free'] / 1e6
         figures['covered_percent'] = free['covered'] * 100 / free['guest-free']
         figures['unhinted_mb'] = (free['guest-free'] - min(free['covered'], free['guest-free'])) / 1e6
-    alive(target)
+    figures.update(fate(target))
     return figures
 
 
