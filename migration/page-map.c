@@ -104,6 +104,22 @@ uint64_t page_map_doubt_count(struct page_map *map)
     return count;
 }
 
+/* Over all pages, a lock section of the callee's for each slice. */
+static uint64_t sum_slices(struct page_map *map,
+                           uint64_t (*slice)(struct block_map *bm, uint64_t first, uint64_t count))
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < map->block_count; i++) {
+        struct block_map *bm = &map->blocks[i];
+
+        for (uint64_t first = 0; first < bm->pages; first += PAGE_MAP_SLICE) {
+            sum += slice(bm, first, MIN(PAGE_MAP_SLICE, bm->pages - first));
+        }
+    }
+    return sum;
+}
+
 static uint64_t in_question_slice(struct block_map *bm, uint64_t first, uint64_t count)
 {
     uint64_t pages = 0;
@@ -118,16 +134,7 @@ static uint64_t in_question_slice(struct block_map *bm, uint64_t first, uint64_t
 
 uint64_t page_map_in_question(struct page_map *map)
 {
-    uint64_t pages = 0;
-
-    for (unsigned i = 0; i < map->block_count; i++) {
-        struct block_map *bm = &map->blocks[i];
-
-        for (uint64_t first = 0; first < bm->pages; first += PAGE_MAP_SLICE) {
-            pages += in_question_slice(bm, first, MIN(PAGE_MAP_SLICE, bm->pages - first));
-        }
-    }
-    return pages;
+    return sum_slices(map, in_question_slice);
 }
 
 uint64_t page_map_doubt_sent(struct page_map *map)
@@ -159,15 +166,8 @@ static uint64_t sync_slice(struct block_map *bm, uint64_t first, uint64_t count)
 
 uint64_t page_map_sync(struct page_map *map)
 {
-    uint64_t fresh = 0;
+    uint64_t fresh = sum_slices(map, sync_slice);
 
-    for (unsigned i = 0; i < map->block_count; i++) {
-        struct block_map *bm = &map->blocks[i];
-
-        for (uint64_t first = 0; first < bm->pages; first += PAGE_MAP_SLICE) {
-            fresh += sync_slice(bm, first, MIN(PAGE_MAP_SLICE, bm->pages - first));
-        }
-    }
     map->log->arm(); /* a page taken must not be read before: its writer may go on without a mark until then */
     return fresh;
 }
