@@ -18,6 +18,7 @@
 
 struct x86_insn;
 struct tcg_cpu;
+struct kvm_cpu;
 
 /* General registers by encoding number; two pseudo registers make every effective address the same sum. */
 enum {
@@ -168,6 +169,33 @@ struct x86_apic_ops {
     void (*set_tsc_deadline)(void *apic, uint64_t value);
 };
 
+/*
+ * What the software CPU does not build but other accelerators have: AVX and its kin, and the registers of a
+ * hypervisor's interface. Zero where the CPU lacks the feature. It travels in the stream like all else.
+ */
+struct x86_beyond {
+    union x86_xmm ymmh[16];                /* upper halves of YMM0..15 */
+    uint64_t opmask[8];
+    uint64_t zmmh[16][4], zmm_hi16[16][8]; /* upper halves of ZMM0..15; all of ZMM16..31 */
+    uint64_t bnd_regs[4][2], bndcfgu, bndstatus, bndcfgs;
+    uint32_t pkru, pkrs;
+    uint64_t xss;
+    uint64_t spec_ctrl, virt_ssbd, tsx_ctrl, umwait, smi_count;
+    /* KVM's paravirtual interface: Documentation/virt/kvm/x86/msr.rst */
+    uint64_t system_time_msr, wall_clock_msr, async_pf_en_msr, async_pf_int_msr, pv_eoi_en_msr, steal_time_msr;
+    uint64_t poll_control_msr;             /* 1 after reset */
+    uint64_t tsc;                          /* its value when the vCPU was last stopped */
+    int64_t tsc_khz;                       /* 0: not known */
+    /* What was being delivered (KVM_GET_VCPU_EVENTS), -1: nothing. */
+    int32_t interrupt_injected;
+    int32_t exception_nr;
+    bool soft_interrupt, exception_injected, exception_pending, has_error_code, nmi_injected, nmi_pending;
+    uint32_t error_code;
+    bool has_payload;
+    uint64_t payload;
+    uint32_t mp_state;                     /* KVM_MP_STATE_* */
+};
+
 #define MCE_BANKS 10
 #define MTRR_VARIABLE 8
 
@@ -185,6 +213,7 @@ struct x86_cpu {
     bool interrupt_shadow;       /* STI, MOV SS: no interrupt before the next instruction ends */
     struct x86_segment segs[S_SLOTS];
     struct tcg_cpu *tcg;         /* soft TLB, caches; NULL under other accelerators */
+    struct kvm_cpu *kvm;         /* NULL under other accelerators */
     union x86_xmm xmm[16];
     uint32_t mxcsr;
     struct x87_state fpu;
@@ -202,6 +231,7 @@ struct x86_cpu {
     uint64_t mcg_cap, mcg_status, mcg_ctl, mce_banks[MCE_BANKS * 4];
     uint32_t smbase, sipi_vector;
     uint64_t a20_mask;                    /* all ones: A20 is always on */
+    struct x86_beyond beyond;
     bool nmi_blocked;                     /* between an NMI and its IRET */
     bool shutdown;                        /* triple fault: only INIT or a reset ends it */
 

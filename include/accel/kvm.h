@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * -accel kvm, as devices and CPU models see it (Documentation/virt/kvm/api.rst throughout). accel/kvm/.
+ *
+ * The ioctl wrappers return what the ioctl returned, or -errno; EINTR is left to the caller. Any thread; a vCPU's
+ * ioctls belong to its thread while it runs (cpu_run_on()), to anyone while vCPUs are paused.
+ */
+#ifndef FERRY_ACCEL_KVM_H
+#define FERRY_ACCEL_KVM_H
+
+#include <linux/kvm.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "target/i386/cpu.h"
+#include "util/error.h"
+
+/* True once -accel kvm was chosen. */
+bool kvm_enabled(void);
+/* True if local APICs, IOAPIC, i8259s and i8254 live in the kernel (kernel-irqchip=on, the default). */
+bool kvm_irqchip_in_kernel(void);
+
+int kvm_system_ioctl(unsigned long request, void *argument);
+int kvm_vm_ioctl(unsigned long request, void *argument);
+int kvm_vcpu_ioctl(struct x86_cpu *cpu, unsigned long request, void *argument);
+/* KVM_CHECK_EXTENSION on the VM: 0 if absent, else the capability's value. */
+int kvm_check_extension(unsigned capability);
+/* KVM_ENABLE_CAP on the VM with up to two arguments. */
+int kvm_enable_capability(unsigned capability, uint64_t argument0, uint64_t argument1);
+
+/* KVM_GET_SUPPORTED_CPUID: entries for leaf and subleaf (subleaf ignored where KVM says so); zeros if it has none. */
+void kvm_supported_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+
+/* --- in-kernel interrupt controllers: accel/kvm/irqchip.c --- */
+
+/* Before any vCPU: makes them in the kernel. */
+bool kvm_irqchip_create(GError **error);
+/* Raises or lowers a GSI (KVM_IRQ_LINE): 0..15 reach i8259 and IOAPIC as routed, 16..23 the IOAPIC. */
+void kvm_irq_line(unsigned gsi, bool level);
+/* Sends an MSI (KVM_SIGNAL_MSI). Any thread. */
+void kvm_signal_msi(uint64_t address, uint32_t data);
+
+#endif
