@@ -7,7 +7,7 @@
 
 const struct accel_ops *accel;
 
-static const struct accel_ops *const accelerators[] = { &accel_tcg, &accel_qtest };
+static const struct accel_ops *const accelerators[] = { &accel_tcg, &accel_kvm, &accel_qtest };
 
 static const struct accel_ops *find(const char *name)
 {
@@ -27,8 +27,7 @@ static bool try_one(const char *name, const char *text, GError **error)
     bool ok;
 
     if (!ops) {
-        return error_setf(error, "-accel %s: %s", name, strcmp(name, "kvm") == 0 ?
-                          "not supported yet (only tcg)" : "invalid accelerator: see -accel help");
+        return error_setf(error, "-accel %s: invalid accelerator: see -accel help", name);
     }
     options = keyval_parse("-accel", text, "accel", error);
     if (!options) {

@@ -77,8 +77,13 @@ void cpu_interrupt(struct x86_cpu *cpu, uint32_t mask)
 {
     uint32_t before = __atomic_fetch_or(&cpu->interrupt_request, mask, __ATOMIC_SEQ_CST);
 
-    if ((before & mask) != mask && cpu != current && __atomic_load_n(&cpu->halted, __ATOMIC_SEQ_CST)) {
+    if ((before & mask) == mask || cpu == current) {
+        return;
+    }
+    if (__atomic_load_n(&cpu->halted, __ATOMIC_SEQ_CST)) {
         vcpu_wake(cpu);
+    } else if (accel && accel->cpu_kick) {
+        accel->cpu_kick(cpu);
     }
 }
 
@@ -159,6 +164,16 @@ static bool is_idle(struct x86_cpu *cpu)
            (__atomic_load_n(&cpu->halted, __ATOMIC_SEQ_CST) && !x86_cpu_has_work(cpu));
 }
 
+/* Before anybody else looks at the registers. A vCPU that was paused from within a device access of its own, too. */
+static void fetch_registers(struct x86_cpu *cpu)
+{
+    GError *error = NULL;
+
+    if (accel->get_state && (cpu->work || cpu->stop || cpu->stopped) && !accel->get_state(cpu, &error)) {
+        error_report_free(error); /* whoever wants to save them is told again */
+    }
+}
+
 static gpointer vcpu_thread(gpointer opaque)
 {
     struct x86_cpu *cpu = opaque;
@@ -168,6 +183,7 @@ static gpointer vcpu_thread(gpointer opaque)
     big_lock();
     while (!cpu->unplug) {
         __atomic_and_fetch(&cpu->exit_request, ~EXIT_LEAVE, __ATOMIC_SEQ_CST);
+        fetch_registers(cpu);
         run_work(cpu);
         if (cpu->stop) {
             cpu->stop = false;

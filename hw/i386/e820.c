@@ -2,7 +2,10 @@
 /* The pc's memory map for the guest, the same as SeaBIOS builds on QEMU's pc, so that a guest sees no difference. */
 #include <glib.h>
 
+#include "accel/kvm.h"
 #include "hw/i386/e820.h"
+
+#define FLASH_ADDRESS 0xfffc0000u
 
 static void e820_add(struct e820_map *map, uint64_t address, uint64_t length, uint32_t type)
 {
@@ -18,6 +21,7 @@ uint64_t pc_ram_below_4g(uint64_t ram_size)
 void pc_e820_fill(struct e820_map *map, uint64_t below_4g, uint64_t above_4g)
 {
     uint64_t acpi = below_4g - PC_ACPI_AREA_SIZE;
+    uint64_t top = kvm_enabled() ? KVM_PAGES_ADDRESS : FLASH_ADDRESS;
 
     map->count = 0;
     e820_add(map, 0, PC_LOW_RAM_END, E820_RAM);
@@ -25,7 +29,7 @@ void pc_e820_fill(struct e820_map *map, uint64_t below_4g, uint64_t above_4g)
     e820_add(map, PC_BIOS_AREA, 0x10000, E820_RESERVED);
     e820_add(map, 0x100000, acpi - 0x100000, E820_RAM);
     e820_add(map, acpi, PC_ACPI_AREA_SIZE, E820_RESERVED);
-    e820_add(map, 0xfffc0000, 0x40000, E820_RESERVED); /* where the flash chip is */
+    e820_add(map, top, (4ull << 30) - top, E820_RESERVED);
     if (above_4g) {
         e820_add(map, 0x100000000, above_4g, E820_RAM);
     }

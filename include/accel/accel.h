@@ -46,7 +46,7 @@ struct accel_ops {
 };
 
 extern const struct accel_ops *accel; /* the one in use */
-extern const struct accel_ops accel_tcg, accel_qtest;
+extern const struct accel_ops accel_tcg, accel_kvm, accel_qtest;
 
 /*
  * Each option is the text of an -accel ("tcg,thread=multi", "kvm:tcg"); none at all means tcg. Parses each -accel (or

@@ -15,6 +15,12 @@
 #include "target/i386/cpu.h"
 #include "util/error.h"
 
+/*
+ * Pages of the kernel's own in the guest's address space, for Intel CPUs that cannot run real mode; from here to the
+ * flash chip is kept from the guest.
+ */
+#define KVM_PAGES_ADDRESS 0xfeffc000u
+
 /* True once -accel kvm was chosen. */
 bool kvm_enabled(void);
 /* True if local APICs, IOAPIC, i8259s and i8254 live in the kernel (kernel-irqchip=on, the default). */

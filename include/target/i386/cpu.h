@@ -178,12 +178,13 @@ struct x86_beyond {
     uint64_t opmask[8];
     uint64_t zmmh[16][4], zmm_hi16[16][8]; /* upper halves of ZMM0..15; all of ZMM16..31 */
     uint64_t bnd_regs[4][2], bndcfgu, bndstatus, bndcfgs;
-    uint32_t pkru, pkrs;
-    uint64_t xss;
+    uint32_t pkru;
+    uint64_t pkrs, xss;
     uint64_t spec_ctrl, virt_ssbd, tsx_ctrl, umwait, smi_count;
     /* KVM's paravirtual interface: Documentation/virt/kvm/x86/msr.rst */
     uint64_t system_time_msr, wall_clock_msr, async_pf_en_msr, async_pf_int_msr, pv_eoi_en_msr, steal_time_msr;
     uint64_t poll_control_msr;             /* 1 after reset */
+    uint64_t tsc_deadline;                 /* of an APIC in the kernel */
     uint64_t tsc;                          /* its value when the vCPU was last stopped */
     int64_t tsc_khz;                       /* 0: not known */
     /* What was being delivered (KVM_GET_VCPU_EVENTS), -1: nothing. */

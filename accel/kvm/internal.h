@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of accel/kvm/ share. */
+#ifndef FERRY_ACCEL_KVM_INTERNAL_H
+#define FERRY_ACCEL_KVM_INTERNAL_H
+
+#include "accel/accel.h"
+#include "accel/kvm.h"
+#include "accel/vcpu.h"
+
+struct kvm_cpu {
+    int fd;
+    struct kvm_run *run; /* shared with the kernel, run_size bytes */
+    size_t run_size;
+    /*
+     * Where the registers are. In the kernel: from cpu_run()'s entry to the next get_state(). Else *cpu is the truth,
+     * and cpu_run() puts it back. The vCPU's thread, or anyone while it is stopped.
+     */
+    bool in_kernel;
+    bool put_all;        /* after a reset or a load: what a running guest would not expect to be put, such as the TSC */
+    bool lost;           /* the kernel refused to give or take the registers */
+    uint64_t last_cr8, last_apic_base; /* kernel-irqchip=off: as the kernel had them at its last exit */
+    int running;         /* atomic: in KVM_RUN, or about to be */
+};
+
+/* kvm.c */
+extern struct kvm_options {
+    bool irqchip;               /* kernel-irqchip=on */
+    uint64_t dirty_ring_size;   /* entries per vCPU, 0: no ring */
+} kvm_options;
+int kvm_vm_fd(void);
+
+/* run.c */
+void kvm_cpu_run(struct x86_cpu *cpu);
+void kvm_cpu_kick(struct x86_cpu *cpu);
+bool kvm_run_init(GError **error);
+/*
+ * Between them no vCPU is in KVM_RUN: for changes of memory slots that leave a gap in between. Big lock held; vCPUs
+ * wait, without it, before they enter the kernel again.
+ */
+void kvm_quiesce_begin(void);
+void kvm_quiesce_end(void);
+
+/* memory.c */
+bool kvm_memory_init(GError **error);
+bool kvm_dirty_log_start(GError **error);
+void kvm_dirty_log_stop(void);
+void kvm_dirty_log_fetch(struct ram_block *block, uint64_t first, uint64_t count);
+
+/* state.c: registers between the kernel and *cpu. The vCPU's thread, or any while it is stopped. */
+bool kvm_get_state(struct x86_cpu *cpu, GError **error);
+bool kvm_put_state(struct x86_cpu *cpu, GError **error);
+
+/* msr.c */
+bool kvm_msr_init(GError **error);
+bool kvm_get_msrs(struct x86_cpu *cpu, GError **error);
+bool kvm_put_msrs(struct x86_cpu *cpu, GError **error);
+
+/* xsave.c */
+bool kvm_get_xsave(struct x86_cpu *cpu, GError **error);
+bool kvm_put_xsave(struct x86_cpu *cpu, GError **error);
+
+/* cpuid.c: gives the kernel what the guest's CPUID shows. */
+bool kvm_cpuid_set(struct x86_cpu *cpu, GError **error);
+
+#endif

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Guest memory in the kernel: one slot for each stretch of RAM in the flat view, and its dirty log.
+ *
+ * Slots follow the flat view by difference. New ones are added while vCPUs run; one that goes, or changes, leaves a gap
+ * in which an instruction fetch would fail, so vCPUs are kept out of the kernel meanwhile.
+ *
+ * The dirty log has two stages: the kernel's, per slot, and the block's own marks, which devices write to as well. A
+ * fetch moves bits from the first to the second, and what it takes from the kernel's it has marked before: so a bit is
+ * in one of the two at any time. With KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 the fetch clears just the words of the range
+ * that was asked for, in the same section as it marks them, and write-protects those only; without, the kernel hands
+ * out and clears the whole slot at once. Clearing by larger chunks than what was marked would lose writes.
+ */
+#include "accel/kvm/internal.h"
+
+#include "memory/memory.h"
+#include "util/main-loop.h"
+
+#define MIN_SLOTS 32
+/* KVM_CLEAR_DIRTY_LOG takes whole 64-page units. */
+#define UNIT 64ull
+/* Pages write-protected in one go as logging starts: short holds of the kernel's MMU lock. */
+#define CLEAR_STEP (1ull << 18)
+
+#define ROUND_UP(n, unit) (((n) + (unit) - 1) / (unit) * (unit))
+
+struct slot {
+    bool used;
+    uint64_t gpa, size; /* bytes, whole pages */
+    struct ram_block *block;
+    uint64_t offset;    /* of the first byte in the block */
+    bool readonly;
+    unsigned long *log; /* buffer for the kernel's bitmap, while logging; one bit per page */
+};
+
+/* Guards the slots and the kernel's dirty log. Within the big lock and migration's bitmap lock; innermost. */
+static GMutex slots_lock;
+static struct slot *slots;
+static unsigned slot_count;
+static bool logging, manual_protect, initially_set;
+
+static uint64_t slot_pages(const struct slot *slot)
+{
+    return slot->size >> GUEST_PAGE_BITS;
+}
+
+static void log_allocate(struct slot *slot)
+{
+    slot->log = slot->log ? slot->log : g_new0(unsigned long, ROUND_UP(slot_pages(slot), UNIT) / BITS_PER_LONG);
+}
+
+static void must(int result, const struct slot *slot, const char *what)
+{
+    if (result < 0) { /* the guest would go on without its memory, or its writes unseen */
+        g_error("kvm: %s fails for guest memory at 0x%" G_GINT64_MODIFIER "x (0x%" G_GINT64_MODIFIER "x bytes): %s",
+                what, slot->gpa, slot->size, g_strerror(-result));
+    }
+}
+
+static void slot_set(const struct slot *slot, uint64_t size)
+{
+    struct kvm_userspace_memory_region region = {
+        .slot = slot - slots,
+        .flags = (slot->readonly ? KVM_MEM_READONLY : 0) | (logging ? KVM_MEM_LOG_DIRTY_PAGES : 0),
+        .guest_phys_addr = slot->gpa,
+        .memory_size = size,
+        .userspace_addr = (uint64_t)(uintptr_t)slot->block->host + slot->offset,
+    };
+
+    must(kvm_vm_ioctl(KVM_SET_USER_MEMORY_REGION, &region), slot, "KVM_SET_USER_MEMORY_REGION");
+}
+
+/* --- the dirty log --- */
+
+/* Clears pages [first, first + count) of the slot as its buffer has them; both in whole units but for the slot's end. */
+static void log_clear(struct slot *slot, uint64_t first, uint64_t count)
+{
+    struct kvm_clear_dirty_log clear = {
+        .slot = slot - slots,
+        .first_page = first,
+        .num_pages = count,
+        .dirty_bitmap = slot->log + first / BITS_PER_LONG,
+    };
+
+    must(kvm_vm_ioctl(KVM_CLEAR_DIRTY_LOG, &clear), slot, "KVM_CLEAR_DIRTY_LOG");
+}
+
+/* Moves the kernel's bits of slot pages [first, last) into the block's marks. */
+static void log_mark(const struct slot *slot, uint64_t first, uint64_t last)
+{
+    uint64_t base = slot->offset >> GUEST_PAGE_BITS;
+
+    for (uint64_t word = first / BITS_PER_LONG; word * BITS_PER_LONG < last; word++) {
+        for (unsigned long bits = slot->log[word]; bits; bits &= bits - 1) {
+            ram_block_mark_dirty_client(slot->block, DIRTY_CLIENT_MIGRATION,
+                                        base + word * BITS_PER_LONG + __builtin_ctzl(bits));
+        }
+    }
+}
+
+/* Slots lock held. */
+static void log_fetch(struct slot *slot, uint64_t first, uint64_t last)
+{
+    struct kvm_dirty_log get = { .slot = slot - slots, .dirty_bitmap = slot->log };
+
+    must(kvm_vm_ioctl(KVM_GET_DIRTY_LOG, &get), slot, "KVM_GET_DIRTY_LOG");
+    if (!manual_protect) {
+        log_mark(slot, 0, slot_pages(slot));
+        return;
+    }
+    first = first / UNIT * UNIT;
+    last = MIN(ROUND_UP(last, UNIT), slot_pages(slot));
+    log_mark(slot, first, last);
+    log_clear(slot, first, last - first);
+}
+
+/* All bits are set as logging starts, so that this, in steps, is what protects: the guest is never held up for long. */
+static void log_arm_whole(struct slot *slot)
+{
+    memset(slot->log, 0xff, ROUND_UP(slot_pages(slot), UNIT) / 8);
+    for (uint64_t first = 0; first < slot_pages(slot); first += CLEAR_STEP) {
+        log_clear(slot, first, MIN(CLEAR_STEP, slot_pages(slot) - first));
+    }
+}
+
+static void log_begin(struct slot *slot)
+{
+    log_allocate(slot);
+    slot_set(slot, slot->size);
+    if (initially_set) {
+        log_arm_whole(slot);
+    }
+}
+
+bool kvm_dirty_log_start(GError **error)
+{
+    g_mutex_lock(&slots_lock);
+    logging = true;
+    for (unsigned i = 0; i < slot_count; i++) {
+        if (slots[i].used) {
+            log_begin(&slots[i]);
+        }
+    }
+    g_mutex_unlock(&slots_lock);
+    return true;
+}
+
+void kvm_dirty_log_stop(void)
+{
+    g_mutex_lock(&slots_lock);
+    logging = false;
+    for (unsigned i = 0; i < slot_count; i++) {
+        if (slots[i].used) {
+            slot_set(&slots[i], slots[i].size);
+        }
+        g_clear_pointer(&slots[i].log, g_free);
+    }
+    g_mutex_unlock(&slots_lock);
+}
+
+void kvm_dirty_log_fetch(struct ram_block *block, uint64_t first, uint64_t count)
+{
+    g_mutex_lock(&slots_lock);
+    for (unsigned i = 0; logging && i < slot_count; i++) {
+        struct slot *slot = &slots[i];
+        uint64_t base = slot->offset >> GUEST_PAGE_BITS;
+        if (!slot->used || slot->block != block || first + count <= base || first >= base + slot_pages(slot)) {
+            continue;
+        }
+        log_fetch(slot, MAX(first, base) - base, MIN(first + count - base, slot_pages(slot)));
+    }
+    g_mutex_unlock(&slots_lock);
+}
+
+/* --- slots follow the flat view --- */
+
+/* What a range of the view wants of a slot; false: it is not RAM, or less than a page. */
+static bool wanted(const struct flat_range *range, struct slot *want)
+{
+    uint64_t start = ROUND_UP(range->start, GUEST_PAGE_SIZE);
+    uint64_t end = (range->end + 1) & ~(GUEST_PAGE_SIZE - 1);
+
+    if (range->mr->kind != MEMORY_REGION_RAM || range->end == UINT64_MAX || end <= start) {
+        return false;
+    }
+    *want = (struct slot) {
+        .used = true,
+        .gpa = start,
+        .size = end - start,
+        .block = range->mr->block,
+        .offset = range->offset + (start - range->start),
+        .readonly = range->readonly,
+    };
+    return true;
+}
+
+static bool same(const struct slot *a, const struct slot *b)
+{
+    return a->used && b->used && a->gpa == b->gpa && a->size == b->size && a->block == b->block &&
+           a->offset == b->offset && a->readonly == b->readonly;
+}
+
+static bool view_wants(const struct flat_view *view, const struct slot *slot)
+{
+    for (unsigned i = 0; i < view->count; i++) {
+        struct slot want;
+        if (wanted(&view->ranges[i], &want) && same(&want, slot)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct slot *find_same(const struct slot *want)
+{
+    for (unsigned i = 0; i < slot_count; i++) {
+        if (same(&slots[i], want)) {
+            return &slots[i];
+        }
+    }
+    return NULL;
+}
+
+static struct slot *find_free(void)
+{
+    for (unsigned i = 0; i < slot_count; i++) {
+        if (!slots[i].used) {
+            return &slots[i];
+        }
+    }
+    g_error("kvm: all %u memory slots are taken", slot_count);
+}
+
+static void remove_slot(struct slot *slot)
+{
+    if (logging) {
+        log_fetch(slot, 0, slot_pages(slot)); /* no vCPU runs: nothing comes after it */
+    }
+    slot_set(slot, 0);
+    g_free(slot->log);
+    *slot = (struct slot) { 0 };
+}
+
+/* Slots that are in the way go first. */
+static void update_slots(const struct flat_view *view)
+{
+    for (unsigned i = 0; i < slot_count; i++) {
+        if (slots[i].used && !view_wants(view, &slots[i])) {
+            remove_slot(&slots[i]);
+        }
+    }
+    for (unsigned i = 0; i < view->count; i++) {
+        struct slot want;
+        if (wanted(&view->ranges[i], &want) && !find_same(&want)) {
+            struct slot *slot = find_free();
+            *slot = want;
+            if (logging) {
+                log_begin(slot);
+            } else {
+                slot_set(slot, slot->size);
+            }
+        }
+    }
+}
+
+static bool some_go(const struct flat_view *view)
+{
+    for (unsigned i = 0; i < slot_count; i++) {
+        if (slots[i].used && !view_wants(view, &slots[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void topology_changed(struct memory_listener *listener, struct address_space *as, struct flat_view *old_view,
+                             struct flat_view *new_view)
+{
+    if (as != &address_space_memory) {
+        return;
+    }
+    bool quiesce = some_go(new_view);
+    if (quiesce) {
+        kvm_quiesce_begin();
+    }
+    g_mutex_lock(&slots_lock);
+    update_slots(new_view);
+    g_mutex_unlock(&slots_lock);
+    if (quiesce) {
+        kvm_quiesce_end();
+    }
+}
+
+static struct memory_listener listener = { .changed = topology_changed };
+
+bool kvm_memory_init(GError **error)
+{
+    uint64_t protect = kvm_check_extension(KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2);
+    uint64_t flags = protect & (KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET);
+
+    slot_count = MAX(kvm_check_extension(KVM_CAP_NR_MEMSLOTS), MIN_SLOTS);
+    slots = g_new0(struct slot, slot_count);
+    if (flags & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE &&
+        kvm_enable_capability(KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, flags, 0) == 0) {
+        manual_protect = true;
+        initially_set = flags & KVM_DIRTY_LOG_INITIALLY_SET;
+    }
+    memory_listener_add(&listener);
+    return true;
+}
