@@ -158,10 +158,17 @@ void cpu_run_on_async(struct x86_cpu *cpu, void (*callback)(struct x86_cpu *, vo
 
 /* --- the thread --- */
 
+static bool is_halted(const struct x86_cpu *cpu)
+{
+    if (accel->cpu_is_halted) {
+        return accel->cpu_is_halted(cpu);
+    }
+    return __atomic_load_n(&cpu->halted, __ATOMIC_SEQ_CST) && !x86_cpu_has_work(cpu);
+}
+
 static bool is_idle(struct x86_cpu *cpu)
 {
-    return cpu->stopped || cpu->debug_hold ||
-           (__atomic_load_n(&cpu->halted, __ATOMIC_SEQ_CST) && !x86_cpu_has_work(cpu));
+    return cpu->stopped || cpu->debug_hold || is_halted(cpu);
 }
 
 /* Before anybody else looks at the registers. A vCPU that was paused from within a device access of its own, too. */

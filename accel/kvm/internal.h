@@ -32,6 +32,7 @@ int kvm_vm_fd(void);
 /* run.c */
 void kvm_cpu_run(struct x86_cpu *cpu);
 void kvm_cpu_kick(struct x86_cpu *cpu);
+bool kvm_cpu_is_halted(const struct x86_cpu *cpu);
 bool kvm_run_init(GError **error);
 /*
  * Between them no vCPU is in KVM_RUN: for changes of memory slots that leave a gap in between. Big lock held; vCPUs

@@ -254,6 +254,7 @@ const struct accel_ops accel_kvm = {
     .cpu_destroy = kvm_cpu_destroy,
     .cpu_run = kvm_cpu_run,
     .cpu_kick = kvm_cpu_kick,
+    .cpu_is_halted = kvm_cpu_is_halted,
     .get_state = kvm_get_state,
     .put_state = kvm_put_state,
     .flush = kvm_flush,

@@ -313,6 +313,12 @@ static bool wake(struct x86_cpu *cpu, GError **error)
     return ok && !cpu->halted;
 }
 
+/* With the controllers in the kernel, a halted vCPU waits there. */
+bool kvm_cpu_is_halted(const struct x86_cpu *cpu)
+{
+    return !kvm_irqchip_in_kernel() && __atomic_load_n(&cpu->halted, __ATOMIC_SEQ_CST) && !x86_cpu_has_work(cpu);
+}
+
 /* --- the loop --- */
 
 static bool must_leave(const struct x86_cpu *cpu)
@@ -328,7 +334,7 @@ static bool run_once(struct x86_cpu *cpu, bool *finished, GError **error)
 
     __atomic_store_n(&k->run->immediate_exit, 0, __ATOMIC_RELAXED);
     enter_kernel(k);
-    if (must_leave(cpu) || cpu->halted) {
+    if (must_leave(cpu) || (cpu->halted && !kvm_irqchip_in_kernel())) {
         __atomic_store_n(&k->run->immediate_exit, 1, __ATOMIC_RELAXED);
         *finished = true;
     }

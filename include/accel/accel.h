@@ -21,6 +21,8 @@ struct accel_ops {
      * lock, on the vCPU's thread. NULL: vCPUs have no thread (qtest).
      */
     void (*cpu_run)(struct x86_cpu *cpu);
+    /* Is the vCPU halted with nothing to do for it outside cpu_run()? Big lock held. NULL: what *cpu says. */
+    bool (*cpu_is_halted)(const struct x86_cpu *cpu);
     /*
      * The vCPU is halted and about to sleep; big lock held, may be dropped meanwhile. True: look again. May be NULL.
      */
