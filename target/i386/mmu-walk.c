@@ -32,7 +32,7 @@ struct walk {
     uint64_t linear;
     bool pae;               /* 8-byte entries */
     int levels;
-    struct entry entries[4]; /* by level, leaf first */
+    struct entry entries[5]; /* by level, leaf first */
     int leaf;
     uint64_t rights;        /* AND of U and W, OR of NX */
     uint64_t reserved;      /* address bits beyond the physical address width */
@@ -96,11 +96,11 @@ static bool is_leaf(const struct walk *w, int level, const struct entry *e)
     if (level == 0) {
         return true;
     }
-    if (!(e->value & PTE_PS) || level == 3) {
+    if (!(e->value & PTE_PS) || level >= 3) {
         return false;
     }
     if (level == 2) {
-        return w->levels == 4 && x86_feature(&w->cpu->features, FEAT_8000_0001_EDX, 26);
+        return w->levels >= 4 && x86_feature(&w->cpu->features, FEAT_8000_0001_EDX, 26);
     }
     return w->pae || w->cpu->cr4 & CR4_PSE;
 }
@@ -152,7 +152,7 @@ static bool descend(struct walk *w, struct x86_translation *result, uint32_t *er
     unsigned index_bits = w->pae ? 9 : 10;
     uint64_t table = w->levels == 3 ? w->cpu->cr3 & 0xffffffe0 : w->cpu->cr3 & ADDRESS_MASK;
 
-    if (w->levels != 4) {
+    if (w->levels < 4) {
         table &= 0xffffffff;
     }
     w->rights = PTE_U | PTE_W;
@@ -226,7 +226,7 @@ static void walk_init(struct walk *w, struct x86_cpu *cpu, const struct flat_vie
 {
     *w = (struct walk) { .cpu = cpu, .view = view, .linear = linear };
     w->pae = cpu->cr4 & CR4_PAE;
-    w->levels = cpu->efer & EFER_LMA ? 4 : w->pae ? 3 : 2;
+    w->levels = cpu->efer & EFER_LMA ? cpu->cr4 & CR4_LA57 ? 5 : 4 : w->pae ? 3 : 2;
     w->reserved = ADDRESS_MASK & ~((1ull << x86_phys_bits(cpu)) - 1);
 }
 
@@ -276,6 +276,14 @@ bool x86_walk(struct x86_cpu *cpu, const struct flat_view *view, uint64_t linear
     return true;
 }
 
+/* With five levels (not the software CPU's guests, but others are looked at here) addresses have 57 bits. */
+static bool is_canonical(const struct x86_cpu *cpu, uint64_t linear)
+{
+    unsigned unused = cpu->cr4 & CR4_LA57 ? 7 : 16;
+
+    return (uint64_t)((int64_t)(linear << unused) >> unused) == linear;
+}
+
 bool x86_debug_translate(struct x86_cpu *cpu, uint64_t linear, uint64_t *gpa)
 {
     struct x86_translation result;
@@ -288,7 +296,7 @@ bool x86_debug_translate(struct x86_cpu *cpu, uint64_t linear, uint64_t *gpa)
         *gpa = linear;
         return true;
     }
-    if (cpu->efer & EFER_LMA && !x86_is_canonical(linear)) {
+    if (cpu->efer & EFER_LMA && !is_canonical(cpu, linear)) {
         return false;
     }
     view = flat_view_get(&address_space_memory);

@@ -256,6 +256,14 @@ static void test_long_large_pages(void)
     g_assert_cmphex(gpa, ==, 0xa00123);
     g_assert_cmphex(bench_ld64(BENCH_PD + 8 * 5), ==, 0xa00000 | 0x87);
     g_assert_false(x86_debug_translate(cpu, 1ull << 47, &gpa));
+    /* With five levels, which another accelerator's guest may have, there is one more table on top. */
+    bench_st64(BENCH_PDPT + 8 * 9, BENCH_PML4 | 7);
+    cpu->cr3 = BENCH_PDPT;
+    cpu->cr4 |= CR4_LA57;
+    g_assert_true(x86_debug_translate(cpu, (9ull << 48) + 0xa00123, &gpa));
+    g_assert_cmphex(gpa, ==, 0xa00123);
+    g_assert_false(x86_debug_translate(cpu, 1ull << 56, &gpa));
+    cpu->cr4 &= ~CR4_LA57;
     /* Tables outside RAM: not present. */
     cpu->cr3 = 0x8000000000ull - 0x1000;
     g_assert_false(walk(0, X86_ACCESS_READ, MMU_KERNEL, &t, &error));
