@@ -60,7 +60,14 @@ bool kvm_put_msrs(struct x86_cpu *cpu, GError **error);
 bool kvm_get_xsave(struct x86_cpu *cpu, GError **error);
 bool kvm_put_xsave(struct x86_cpu *cpu, GError **error);
 
-/* cpuid.c: gives the kernel what the guest's CPUID shows. */
+/* cpuid.c: accel_ops.supported_features and .supported_cpuid; gives the kernel what the guest's CPUID shows. */
+uint32_t kvm_supported_features(enum x86_feature_word word);
+void kvm_host_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+struct kvm_cpuid2 *kvm_cpuid_table(const struct x86_cpu *cpu); /* what is given; g_free() it */
 bool kvm_cpuid_set(struct x86_cpu *cpu, GError **error);
+
+/* tsc.c: the frequency that -cpu asks for, at creation; the one that came with a load, before MSRs are put. */
+bool kvm_tsc_init(struct x86_cpu *cpu, GError **error);
+void kvm_tsc_put(struct x86_cpu *cpu);
 
 #endif

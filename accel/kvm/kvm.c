@@ -225,7 +225,7 @@ static bool kvm_cpu_create(struct x86_cpu *cpu, GError **error)
     k->fd = kvm_vm_ioctl(KVM_CREATE_VCPU, (void *)(uintptr_t)cpu->apic_id);
     if (k->fd < 0) {
         error_setf_errno(error, -k->fd, "kvm: cannot create vCPU %d (APIC id %u)", cpu->index, cpu->apic_id);
-    } else if (map_run(cpu, error) && kvm_cpuid_set(cpu, error)) {
+    } else if (map_run(cpu, error) && kvm_cpuid_set(cpu, error) && kvm_tsc_init(cpu, error)) {
         fcntl(k->fd, F_SETFD, FD_CLOEXEC);
         set_up_machine_checks(cpu);
         return true;
@@ -250,6 +250,8 @@ const struct accel_ops accel_kvm = {
     .name = "kvm",
     .description = "Linux KVM",
     .init = kvm_init,
+    .supported_features = kvm_supported_features,
+    .supported_cpuid = kvm_host_cpuid,
     .cpu_create = kvm_cpu_create,
     .cpu_destroy = kvm_cpu_destroy,
     .cpu_run = kvm_cpu_run,

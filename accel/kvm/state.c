@@ -276,6 +276,9 @@ bool kvm_put_state(struct x86_cpu *cpu, GError **error)
     if (cpu->kvm->lost) {
         return error_setf(error, "kvm: vCPU %d's registers are lost: only a reset helps", cpu->index);
     }
+    if (cpu->kvm->put_all) {
+        kvm_tsc_put(cpu);
+    }
     if (!(put_sregs(cpu, error) && put_regs(cpu, error) && kvm_put_xsave(cpu, error) && kvm_put_msrs(cpu, error) &&
           put_debug_registers(cpu, error) && put_mp_state(cpu, error) && put_events(cpu, error))) {
         return false;

@@ -67,6 +67,7 @@ static bool qtest_dirty_log_start(GError **error)
 const struct accel_ops accel_qtest = {
     .name = "qtest",
     .description = "no CPU: tests drive the devices through a socket",
+    .supported_features = x86_software_features,
     .init = qtest_accel_init,
     .cpu_create = qtest_cpu_create,
     .cpu_destroy = qtest_cpu_nothing,

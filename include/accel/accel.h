@@ -13,6 +13,10 @@ struct accel_ops {
     const char *description;
     /* -accel NAME,options. False: not available here, and why (the next -accel is then tried). */
     bool (*init)(struct keyval *options, GError **error);
+    /* What its guests may be shown of a feature word. */
+    uint32_t (*supported_features)(enum x86_feature_word word);
+    /* The host's CPUID as far as guests may be shown it (`-cpu host`). NULL: guests run on no host's CPU. */
+    void (*supported_cpuid)(uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
     /* Before the vCPU's thread starts / as it ends; big lock held. */
     bool (*cpu_create)(struct x86_cpu *cpu, GError **error);
     void (*cpu_destroy)(struct x86_cpu *cpu);

@@ -54,7 +54,9 @@ static void reset_power_up(struct x86_cpu *cpu)
     for (int i = 0; i < MCE_BANKS * 4; i++) {
         cpu->mce_banks[i] = i % 4 ? 0 : UINT64_MAX;
     }
-    cpu->beyond = (struct x86_beyond) { .poll_control_msr = 1, .interrupt_injected = -1, .exception_nr = -1 };
+    cpu->beyond = (struct x86_beyond) {
+        .poll_control_msr = 1, .interrupt_injected = -1, .exception_nr = -1, .tsc_khz = cpu->beyond.tsc_khz,
+    };
     cpu->smbase = 0x30000;
     cpu->a20_mask = UINT64_MAX;
     cpu->interrupt_request = 0;
