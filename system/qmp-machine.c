@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "accel/accel.h"
+#include "accel/kvm.h"
 #include "accel/vcpu.h"
 #include "chardev/char.h"
 #include "hw/core/device.h"
@@ -118,7 +119,11 @@ UuidInfo *qmp_query_uuid(GError **error)
 
 KvmInfo *qmp_query_kvm(GError **error)
 {
-    return g_new0(KvmInfo, 1); /* neither built nor in use */
+    KvmInfo *info = g_new0(KvmInfo, 1);
+
+    info->present = true; /* in this program */
+    info->enabled = kvm_enabled();
+    return info;
 }
 
 static void add_chardev(struct chardev *chr, void *opaque)

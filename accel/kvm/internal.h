@@ -20,6 +20,8 @@ struct kvm_cpu {
     bool lost;           /* the kernel refused to give or take the registers */
     uint64_t last_cr8, last_apic_base; /* kernel-irqchip=off: as the kernel had them at its last exit */
     int running;         /* atomic: in KVM_RUN, or about to be */
+    struct kvm_dirty_gfn *ring; /* shared with the kernel; NULL: no dirty ring */
+    uint32_t ring_next;  /* entry to be harvested; under the slots lock */
 };
 
 /* kvm.c */
@@ -35,8 +37,8 @@ void kvm_cpu_kick(struct x86_cpu *cpu);
 bool kvm_cpu_is_halted(const struct x86_cpu *cpu);
 bool kvm_run_init(GError **error);
 /*
- * Between them no vCPU is in KVM_RUN: for changes of memory slots that leave a gap in between. Big lock held; vCPUs
- * wait, without it, before they enter the kernel again.
+ * Between them no vCPU is in KVM_RUN, for changes of memory slots that leave a gap in between. Any thread, whatever
+ * locks it holds; vCPUs wait, without any, before they enter the kernel again.
  */
 void kvm_quiesce_begin(void);
 void kvm_quiesce_end(void);
@@ -46,6 +48,17 @@ bool kvm_memory_init(GError **error);
 bool kvm_dirty_log_start(GError **error);
 void kvm_dirty_log_stop(void);
 void kvm_dirty_log_fetch(struct ram_block *block, uint64_t first, uint64_t count);
+void kvm_dirty_ring_full(struct x86_cpu *cpu); /* the exit */
+
+/* A page of slot `number` was written. Slots lock held. */
+void kvm_slot_mark(unsigned number, uint64_t page);
+
+/* dirty-ring.c */
+bool kvm_ring_init(GError **error);                      /* before any vCPU, if kvm_options.dirty_ring_size */
+bool kvm_ring_map(struct x86_cpu *cpu, GError **error);
+void kvm_ring_unmap(struct kvm_cpu *k);
+/* Moves what is in the rings into the blocks' marks, and protects those pages again. Slots lock held. */
+void kvm_ring_harvest(void);
 
 /* state.c: registers between the kernel and *cpu. The vCPU's thread, or any while it is stopped. */
 bool kvm_get_state(struct x86_cpu *cpu, GError **error);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * -accel kvm: Linux's virtual machines (Documentation/virt/kvm/api.rst). Options: kernel-irqchip=off (local APICs and
- * the rest of the interrupt controllers are ours).
+ * the rest of the interrupt controllers are ours), dirty-ring-size=N (dirty-ring.c).
  */
 #include "accel/kvm/internal.h"
 
@@ -146,7 +146,7 @@ static bool read_options(struct keyval *options, GError **error)
     if (irqchip && strcmp(irqchip, "off") != 0) {
         return error_setf(error, "kernel-irqchip=%s is not supported (only off)", irqchip);
     }
-    return true;
+    return keyval_get_uint(options, "dirty-ring-size", &kvm_options.dirty_ring_size, UINT32_MAX, error);
 }
 
 static void close_all(void)
@@ -207,6 +207,7 @@ static void kvm_cpu_destroy(struct x86_cpu *cpu)
     struct kvm_cpu *k = cpu->kvm;
 
     cpu->kvm = NULL;
+    kvm_ring_unmap(k);
     if (k->run) {
         munmap(k->run, k->run_size);
     }
@@ -225,7 +226,8 @@ static bool kvm_cpu_create(struct x86_cpu *cpu, GError **error)
     k->fd = kvm_vm_ioctl(KVM_CREATE_VCPU, (void *)(uintptr_t)cpu->apic_id);
     if (k->fd < 0) {
         error_setf_errno(error, -k->fd, "kvm: cannot create vCPU %d (APIC id %u)", cpu->index, cpu->apic_id);
-    } else if (map_run(cpu, error) && kvm_cpuid_set(cpu, error) && kvm_tsc_init(cpu, error)) {
+    } else if (map_run(cpu, error) && kvm_ring_map(cpu, error) && kvm_cpuid_set(cpu, error) &&
+               kvm_tsc_init(cpu, error)) {
         fcntl(k->fd, F_SETFD, FD_CLOEXEC);
         set_up_machine_checks(cpu);
         return true;

@@ -101,6 +101,10 @@ static void log_mark(const struct slot *slot, uint64_t first, uint64_t last)
 /* Slots lock held. */
 static void log_fetch(struct slot *slot, uint64_t first, uint64_t last)
 {
+    if (kvm_options.dirty_ring_size) {
+        kvm_ring_harvest();
+        return;
+    }
     struct kvm_dirty_log get = { .slot = slot - slots, .dirty_bitmap = slot->log };
 
     must(kvm_vm_ioctl(KVM_GET_DIRTY_LOG, &get), slot, "KVM_GET_DIRTY_LOG");
@@ -112,6 +116,15 @@ static void log_fetch(struct slot *slot, uint64_t first, uint64_t last)
     last = MIN(ROUND_UP(last, UNIT), slot_pages(slot));
     log_mark(slot, first, last);
     log_clear(slot, first, last - first);
+}
+
+void kvm_slot_mark(unsigned number, uint64_t page)
+{
+    const struct slot *slot = number < slot_count ? &slots[number] : NULL;
+
+    if (slot && slot->used && logging && page < slot_pages(slot)) {
+        ram_block_mark_dirty_client(slot->block, DIRTY_CLIENT_MIGRATION, (slot->offset >> GUEST_PAGE_BITS) + page);
+    }
 }
 
 /* All bits are set as logging starts, so that this, in steps, is what protects: the guest is never held up for long. */
@@ -158,8 +171,19 @@ void kvm_dirty_log_stop(void)
     g_mutex_unlock(&slots_lock);
 }
 
+void kvm_dirty_ring_full(struct x86_cpu *cpu)
+{
+    g_mutex_lock(&slots_lock);
+    kvm_ring_harvest();
+    g_mutex_unlock(&slots_lock);
+}
+
 void kvm_dirty_log_fetch(struct ram_block *block, uint64_t first, uint64_t count)
 {
+    if (kvm_options.dirty_ring_size) { /* what the hardware has logged is in the rings once they have left the guest */
+        kvm_quiesce_begin();
+        kvm_quiesce_end();
+    }
     g_mutex_lock(&slots_lock);
     for (unsigned i = 0; logging && i < slot_count; i++) {
         struct slot *slot = &slots[i];
@@ -300,7 +324,11 @@ bool kvm_memory_init(GError **error)
 
     slot_count = MAX(kvm_check_extension(KVM_CAP_NR_MEMSLOTS), MIN_SLOTS);
     slots = g_new0(struct slot, slot_count);
-    if (flags & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE &&
+    if (kvm_options.dirty_ring_size) {
+        if (!kvm_ring_init(error)) {
+            return false;
+        }
+    } else if (flags & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE &&
         kvm_enable_capability(KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, flags, 0) == 0) {
         manual_protect = true;
         initially_set = flags & KVM_DIRTY_LOG_INITIALLY_SET;

@@ -208,6 +208,7 @@ static void (*const exits[])(struct x86_cpu *cpu) = {
     [KVM_EXIT_SET_TPR] = on_nothing,
     [KVM_EXIT_FAIL_ENTRY] = on_fail_entry,
     [KVM_EXIT_INTERNAL_ERROR] = on_internal_error,
+    [KVM_EXIT_DIRTY_RING_FULL] = kvm_dirty_ring_full,
 };
 
 static void handle_exit(struct x86_cpu *cpu)
