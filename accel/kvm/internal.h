@@ -19,6 +19,7 @@ struct kvm_cpu {
     bool put_all;        /* after a reset or a load: what a running guest would not expect to be put, such as the TSC */
     bool lost;           /* the kernel refused to give or take the registers */
     uint64_t last_cr8, last_apic_base; /* kernel-irqchip=off: as the kernel had them at its last exit */
+    int kickable;        /* atomic: in cpu_run(): whoever wants it to look again sends a signal */
     int running;         /* atomic: in KVM_RUN, or about to be */
     struct kvm_dirty_gfn *ring; /* shared with the kernel; NULL: no dirty ring */
     uint32_t ring_next;  /* entry to be harvested; under the slots lock */

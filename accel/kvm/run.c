@@ -3,8 +3,8 @@
  * A vCPU in KVM_RUN, and what it comes out for.
  *
  * A kick is a signal. Its handler sets immediate_exit, which makes the kernel come back from the KVM_RUN that is under
- * way or, if the signal came too early, from the next one: so immediate_exit is cleared before exit_request is looked
- * at, and a kick between the look and the entry is not lost. The last thing before cpu_run() returns is a KVM_RUN that
+ * way or, if the signal came too early, from the next one: so immediate_exit is cleared before exit_request and
+ * interrupt_request are looked at, and a kick between the look and the entry is not lost. The last thing before cpu_run() returns is a KVM_RUN that
  * ended in EINTR: only then has the kernel finished the instruction of an earlier port or MMIO exit.
  */
 #include "accel/kvm/internal.h"
@@ -41,7 +41,7 @@ bool kvm_run_init(GError **error)
 
 void kvm_cpu_kick(struct x86_cpu *cpu)
 {
-    if (__atomic_load_n(&cpu->kvm->running, __ATOMIC_SEQ_CST)) {
+    if (__atomic_load_n(&cpu->kvm->kickable, __ATOMIC_SEQ_CST)) {
         syscall(SYS_tgkill, getpid(), cpu->thread_id, SIG_KICK);
     }
 }
@@ -333,7 +333,6 @@ static bool run_once(struct x86_cpu *cpu, bool *finished, GError **error)
     struct kvm_cpu *k = cpu->kvm;
     int result;
 
-    __atomic_store_n(&k->run->immediate_exit, 0, __ATOMIC_RELAXED);
     enter_kernel(k);
     if (must_leave(cpu) || (cpu->halted && !kvm_irqchip_in_kernel())) {
         __atomic_store_n(&k->run->immediate_exit, 1, __ATOMIC_RELAXED);
@@ -364,10 +363,13 @@ void kvm_cpu_run(struct x86_cpu *cpu)
         return; /* still halted */
     }
     this_run = cpu->kvm->run;
+    __atomic_store_n(&cpu->kvm->kickable, 1, __ATOMIC_SEQ_CST);
     while (ok && !finished) {
+        __atomic_store_n(&cpu->kvm->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
         ok = bring_interrupts(cpu, &error) && (cpu->kvm->in_kernel || kvm_put_state(cpu, &error)) &&
              run_once(cpu, &finished, &error);
     }
+    __atomic_store_n(&cpu->kvm->kickable, 0, __ATOMIC_SEQ_CST);
     if (!ok) {
         error_report_free(error);
         stop_guest(cpu);
