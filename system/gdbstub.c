@@ -541,6 +541,9 @@ bool gdbstub_start(const char *device, GError **error)
     if (vcpu_count == 0 || !accel->cpu_run) {
         return error_setf(error, "-gdb: no vCPU that runs code");
     }
+    if (!accel->debugs) {
+        return error_setf(error, "-gdb is not supported with -accel %s: use -accel tcg", accel->name);
+    }
     gdb.chr = chardev_new_legacy("-gdb", "gdb", text, error);
     if (!gdb.chr) {
         return error && *error ? false : error_setf(error, "-gdb %s: a character device is needed", device);

@@ -116,8 +116,9 @@ static void describe(struct x86_cpu *cpu)
 static void stop_guest(struct x86_cpu *cpu)
 {
     describe(cpu);
-    __atomic_or_fetch(&cpu->exit_request, EXIT_LEAVE, __ATOMIC_SEQ_CST);
+    big_lock(); /* so that this vCPU stops with it, and does not come here again */
     system_vmstop_request(RUN_STATE_INTERNAL_ERROR);
+    big_unlock();
 }
 
 static void on_internal_error(struct x86_cpu *cpu)

@@ -111,6 +111,7 @@ static void tcg_dirty_log_stop(void)
 const struct accel_ops accel_tcg = {
     .name = "tcg",
     .description = "software CPU",
+    .debugs = true,
     .supported_features = x86_software_features,
     .init = tcg_init,
     .cpu_create = tcg_cpu_create,

@@ -11,6 +11,7 @@ struct keyval;
 struct accel_ops {
     const char *name;        /* "tcg" */
     const char *description;
+    bool debugs;             /* breakpoints and single steps: accel/debug.h */
     /* -accel NAME,options. False: not available here, and why (the next -accel is then tried). */
     bool (*init)(struct keyval *options, GError **error);
     /* What its guests may be shown of a feature word. */
