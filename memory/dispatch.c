@@ -238,6 +238,17 @@ bool memory_translate(const struct flat_view *view, hwaddr gpa, uint64_t *length
     return true;
 }
 
+uint64_t memory_gap(const struct flat_view *view, hwaddr gpa)
+{
+    for (unsigned i = 0; i < view->count; i++) {
+        const struct flat_range *range = &view->ranges[i];
+        if (range->end >= gpa && range->mr->kind == MEMORY_REGION_RAM && !range->readonly) {
+            return range->start > gpa ? range->start - gpa : 0;
+        }
+    }
+    return UINT64_MAX;
+}
+
 void *memory_host_pointer(const struct flat_view *view, hwaddr gpa, uint64_t length, bool writable)
 {
     struct ram_block *block;

@@ -92,6 +92,20 @@ static void chunk_load(const struct balloon_cursor *cursor, struct chunk *chunk)
     }
 }
 
+/*
+ * The chunk was worked off. What follows and is not RAM is not looked at: a header of a few bytes can speak of far more
+ * of that than a guest has memory.
+ */
+static void chunk_done(struct balloon_cursor *cursor, const struct chunk *chunk)
+{
+    uint64_t end = chunk->first + chunk->count, gap;
+    struct flat_view *view = flat_view_get(&address_space_memory);
+
+    gap = memory_gap(view, end << GUEST_PAGE_BITS) >> GUEST_PAGE_BITS;
+    flat_view_put(view);
+    cursor->offset = MIN(end - cursor->piece.first + gap, cursor->piece.pages);
+}
+
 /* 64 bits from `at` on, which may be up to a word before the first. */
 static unsigned long chunk_bits(const struct chunk *chunk, int64_t at)
 {
@@ -142,15 +156,16 @@ static bool share_chunk(struct virtio_balloon *b, uint32_t id, const struct chun
 
     for (unsigned at = 0; taken && (at = bitmap_next_set(chunk->words, chunk->count, at)) < chunk->count; at += n) {
         uint64_t length = (uint64_t)MIN(chunk->count - at, FREE_PAGE_BITS - BITS_PER_LONG) << GUEST_PAGE_BITS, offset;
+        hwaddr gpa = (chunk->first + at) << GUEST_PAGE_BITS;
         struct ram_block *block;
 
-        if (memory_translate(view, (chunk->first + at) << GUEST_PAGE_BITS, &length, true, &block, &offset) &&
+        if (memory_translate(view, gpa, &length, true, &block, &offset) &&
             offset % GUEST_PAGE_SIZE == 0 && length >= GUEST_PAGE_SIZE) {
             n = length >> GUEST_PAGE_BITS;
             taken = share_pages(request, chunk, at, n, block, offset >> GUEST_PAGE_BITS);
-        } else { /* not page by page: a guest could keep us busy with what is not there */
+        } else {
             free_page_rejected(FREE_PAGE_NO_RAM);
-            n = BITS_PER_LONG - at % BITS_PER_LONG;
+            n = MIN(chunk->count - at, MAX(memory_gap(view, gpa) >> GUEST_PAGE_BITS, 1));
         }
     }
     flat_view_put(view);
@@ -195,7 +210,7 @@ static bool take_step(struct virtio_balloon *b, struct balloon_cursor *cursor)
         return true;
     }
     chunk_load(cursor, &chunk);
-    cursor->offset += chunk.count;
+    chunk_done(cursor, &chunk);
     return !share_chunk(b, cursor->piece.id, &chunk) || cursor->offset >= cursor->piece.pages;
 }
 
@@ -234,6 +249,9 @@ bool balloon_bitmap_next_runs(struct balloon_cursor *cursor, balloon_run_fn *run
             run((chunk.first + at) << GUEST_PAGE_BITS, (uint64_t)(end - at) << GUEST_PAGE_BITS, budget);
         }
         cursor->offset = chunk.first - cursor->piece.first + end;
+    }
+    if (cursor->offset == chunk.first - cursor->piece.first + chunk.count) {
+        chunk_done(cursor, &chunk);
     }
     return cursor->offset < cursor->piece.pages;
 }

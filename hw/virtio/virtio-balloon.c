@@ -141,7 +141,7 @@ static void discard_range(const struct flat_view *view, hwaddr gpa, uint64_t len
 
         if (!memory_translate(view, gpa, &n, true, &block, &offset)) {
             guest_error("virtio-balloon: page 0x%" G_GINT64_MODIFIER "x is not RAM", gpa);
-            n = MIN(length, GUEST_PAGE_SIZE);
+            n = MIN(length, memory_gap(view, gpa));
         } else if ((offset | n) % GUEST_PAGE_SIZE) {
             guest_error("virtio-balloon: 0x%" G_GINT64_MODIFIER "x is not whole pages", gpa);
         } else if (!ram_block_discard(block, offset, n, &error)) {

@@ -135,6 +135,8 @@ bool memory_translate(const struct flat_view *view, hwaddr gpa, uint64_t *length
                       struct ram_block **block, uint64_t *offset);
 /* The same to a host pointer (NULL: not RAM, or not contiguous over `length`). Valid while `view` is held. */
 void *memory_host_pointer(const struct flat_view *view, hwaddr gpa, uint64_t length, bool writable);
+/* How many bytes from `gpa` on are not RAM that can be written; UINT64_MAX: all that follow. */
+uint64_t memory_gap(const struct flat_view *view, hwaddr gpa);
 
 /* `info mtree`: text, owned by the caller. */
 char *memory_describe(void);

@@ -433,6 +433,10 @@ static void test_ram_access(void)
     g_assert_cmpuint(offset, ==, 8 * 4096);
     g_assert_false(memory_translate(view, 4 * 4096, &length, true, &block, &offset));
     g_assert_false(memory_translate(view, 64 * 4096, &length, false, &block, &offset));
+    g_assert_cmphex(memory_gap(view, 5), ==, 0);
+    g_assert_cmphex(memory_gap(view, 4 * 4096 + 1), ==, 4095); /* the ROM's rest */
+    g_assert_cmphex(memory_gap(view, 64 * 4096), ==, (1ull << 32) - 64 * 4096);
+    g_assert_cmphex(memory_gap(view, 1ull << 40), ==, UINT64_MAX);
     g_assert_true(memory_host_pointer(view, 1ull << 32, 4 * 4096, true) == ram->host + 4 * 4096);
     g_assert_null(memory_host_pointer(view, 1ull << 32, 4 * 4096 + 1, true));
     g_assert_null(memory_host_pointer(view, 2 * 4096, 3 * 4096, false));
