@@ -218,10 +218,7 @@ bool balloon_bitmap_handle(struct virtio_balloon *b, struct virtqueue *vq)
 {
     struct balloon_cursor *cursor = &b->cursors[BALLOON_BITMAP];
 
-    if (!balloon_cursor_next(cursor, vq)) {
-        if (virtio_is_broken(&b->vdev)) { /* by this chain: a broken queue is not looked at again */
-            free_page_rejected(FREE_PAGE_MALFORMED);
-        }
+    if (!balloon_answer_next(b, cursor, vq)) {
         return false;
     }
     if (take_step(b, cursor)) {

@@ -252,10 +252,7 @@ bool balloon_hint_handle(struct virtio_balloon *b, struct virtqueue *vq, uint64_
 {
     struct balloon_cursor *cursor = &b->cursors[BALLOON_HINT];
 
-    if (!balloon_cursor_next(cursor, vq)) {
-        if (virtio_is_broken(&b->vdev)) { /* by this chain: a broken queue is not looked at again */
-            free_page_rejected(FREE_PAGE_MALFORMED);
-        }
+    if (!balloon_answer_next(b, cursor, vq)) {
         return false;
     }
     if (cursor->offset == 0 && cursor->element.out_count) {

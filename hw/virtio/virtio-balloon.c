@@ -69,6 +69,16 @@ bool balloon_cursor_next(struct balloon_cursor *cursor, struct virtqueue *vq)
     return cursor->held;
 }
 
+bool balloon_answer_next(struct virtio_balloon *b, struct balloon_cursor *cursor, struct virtqueue *vq)
+{
+    bool more = balloon_cursor_next(cursor, vq);
+
+    if (!more && virtio_is_broken(&b->vdev)) { /* by this chain: a broken queue is not looked at again */
+        free_page_rejected(FREE_PAGE_MALFORMED);
+    }
+    return more;
+}
+
 void balloon_cursor_finish(struct balloon_cursor *cursor, struct virtqueue *vq)
 {
     cursor->held = false;

@@ -90,6 +90,8 @@ enum balloon_queue balloon_queue_role(const struct virtio_balloon *b, unsigned i
 struct virtqueue *balloon_queue_find(struct virtio_balloon *b, enum balloon_queue role);
 /* The next chain, or the one in hand. */
 bool balloon_cursor_next(struct balloon_cursor *cursor, struct virtqueue *vq);
+/* The same of an answer to a request: one that breaks the ring is counted. */
+bool balloon_answer_next(struct virtio_balloon *b, struct balloon_cursor *cursor, struct virtqueue *vq);
 void balloon_cursor_finish(struct balloon_cursor *cursor, struct virtqueue *vq);
 /* For providers: whether the guest can be asked by this queue. */
 FreePageState balloon_provider_ready(struct virtio_balloon *b, bool offered, enum balloon_queue role);
