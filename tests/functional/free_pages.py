@@ -2,6 +2,7 @@
 """What tests of free pages have in common: a bare-metal guest whose balloon driver answers requests in a way of the
 test's choice, a migration after which memory is compared, and what must hold when the guest goes on."""
 import os
+import re
 import time
 
 import ferry
@@ -109,6 +110,78 @@ def go_on(source, target, seeds=(5, 6)):
 def skip_zero_pages(*ends):
     for vm in ends:
         vm.qmp.command('migrate-set-capabilities', capabilities=[{'capability': 'skip-zero-pages', 'state': True}])
+
+
+# Ways to break the ring, or to strain it, the same for hints and for bitmaps (tests/guest/balloon-hostile.c).
+RING_MODES = ('loop', 'numbers', 'indirect', 'directions', 'flood', 'restart', 'million', 'registers', 'rings',
+              'disable', 'pcioff', 'longchain')
+RING_BREAKS = ('loop', 'numbers', 'indirect', 'flood', 'longchain')  # the device, which is counted
+RING_MODES_UNDER_AN_IOTHREAD = ('loop', 'restart', 'million', 'rings', 'pcioff')
+IOTHREAD = {'options': ',iothread=io0', 'objects': ['-object', 'iothread,id=io0']}
+
+
+def hostile(mode, suffix='', rejected=None, **kwargs):
+    """A case: the guest answers in that way, migrates, and lives. `rejected`: whether any of it was."""
+    def function():
+        target, _, free, counts, _ = hop(mode, **kwargs)
+        require(counts['requests'] == 1, str(counts))
+        require(rejected is None or (free['rejected'] > 0) == rejected, str(free))
+        target.guest('ping')
+    function.__name__ = 'hostile_' + mode + suffix
+    ferry.case(function)
+
+
+def hostile_rings(**kwargs):
+    for mode in RING_MODES:
+        hostile(mode, rejected=True if mode in RING_BREAKS else None, **kwargs)
+    under = dict(kwargs, options=kwargs.get('options', '') + IOTHREAD['options'], objects=IOTHREAD['objects'])
+    for mode in RING_MODES_UNDER_AN_IOTHREAD:
+        hostile(mode, '_under_an_iothread', **under)
+
+
+def hostile_together(mode, features='hint', how='serve', **kwargs):
+    """Several processors write at what the device reads, during the round."""
+    source = boot(features, smp=3, **kwargs)
+    source.guest('smp 3')
+    start_serving(source, mode, how=how)
+    target = machine('target', smp=3, incoming='defer', args=['-S'], **kwargs)
+    move(source, target)
+    go_on(source, target)
+    target.guest('ping')
+
+
+def driver_goes_away(**kwargs):
+    """Reset in mid-round, and no driver afterwards: its pages are in use, and arrive; the next migration asks
+    nobody."""
+    target, _, _, counts, differing = hop('unbind', **kwargs)
+    require(differing == 0 and counts['resets'] == 1, '%d pages differ: %s' % (differing, counts))
+    target.guest('verify %d %d 1001' % (FIRST, COUNT))
+    again = machine('again', kwargs.get('options', ''), incoming='defer', args=['-S'])
+    info, differing = move(target, again)
+    require(differing == 0 and info['free-pages']['state'] == 'no-driver', '%d pages differ: %s' %
+            (differing, info['free-pages']))
+
+
+def batches(mode, features='hint', how='serve', options=''):
+    """What the device did at a time, while the guest answered in that way: (chains or parts, bytes, pages of a
+    bitmap) of each batch."""
+    trace = ['-trace', 'virtio_balloon_batch', '-trace', 'virtio_balloon_bitmap']
+    source = boot(features, options=options, args=trace)
+    start_serving(source, mode, how=how)
+    target = machine('target', options, incoming='defer', args=['-S'])
+    move(source, target, free=range(MEMORY >> 12))
+    done, pages = [], 0
+    for line in re.findall(r'virtio_balloon_b.*', source.stderr_text()):
+        batch = re.match(r'virtio_balloon_batch.* chains (\d+) bytes (\d+)', line)
+        if batch:
+            done.append((int(batch.group(1)), int(batch.group(2)), pages))
+            pages = 0
+        else:
+            pages += int(re.search(r' pages (\d+) ', line).group(1))
+    require(done, '%s: no batch was traced' % mode)
+    source.close()
+    target.close()
+    return done
 
 
 def hop(mode, features='hint', options='', objects=(), how='serve', **kwargs):

@@ -5,11 +5,13 @@ import time
 
 import ferry
 from ferry import case, require, slow_case, wait_migration, wait_status
-from free_pages import (AFTER, COUNT, FIRST, MEMORY, boot, end_serving, hop, is_quiet, machine, move, parameters,
-                        go_on, skip_zero_pages, start_serving)
+from free_pages import (AFTER, COUNT, FIRST, MEMORY, batches, boot, driver_goes_away, end_serving, go_on, hop,
+                        hostile, hostile_rings, hostile_together, is_quiet, machine, move, parameters,
+                        skip_zero_pages, start_serving)
 
 OPTIONS = ',free-page-bitmap=on,page-bitmap=on'
 IOTHREAD = {'options': OPTIONS + ',iothread=io0', 'objects': ['-object', 'iothread,id=io0']}
+BITMAP = {'features': 'bitmap', 'options': OPTIONS, 'how': 'share'}
 
 
 def share(mode, features='bitmap', options=OPTIONS, **kwargs):
@@ -87,17 +89,19 @@ def poison_keeps_what_is_there():
 def there_and_back():
     vm = boot('bitmap', options=OPTIONS)
     start_serving(vm, 'good', how='share')
+    asked = 0
     for n in range(3):
         target = machine('hop%d' % n, OPTIONS, incoming='defer', args=['-S'])
         info, _ = move(vm, target, free_page_hint_threshold=0)  # what stayed behind is not populated
         require(info['free-pages']['hinted'] == COUNT, 'hop %d: %s' % (n, info['free-pages']))
+        asked += info['free-pages']['requests']  # a later pass may ask again
         target.qmp.command('cont')
         wait_status(target, 'running')
         time.sleep(0.1)
         vm.close()
         vm = target
     counts = end_serving(vm)
-    require(counts['requests'] == 3, str(counts))
+    require(3 <= counts['requests'] <= asked, '%d requests: %s' % (asked, counts))
     vm.guest('verify 0 %d 5' % FIRST)
 
 
@@ -178,25 +182,52 @@ def late_answers_have_no_effect():
 @case
 def reset_in_the_middle():
     """What it called free before, it writes to again; what is not written yet when it is moved is free still."""
-    target, free, counts, _ = ends('reset', ('reset', 'closed', 'timed-out'))
+    target, free, counts, _ = ends('resetgoon', ('reset', 'closed', 'timed-out'))
     require(counts['resets'] == 1, '%s %s' % (free, counts))
     target.guest('verify %d %d 1001' % (FIRST, COUNT))
 
 
 # --- hostile guests ---
 
-def hostile(mode, rejected):
-    def function():
-        target, _, free, counts, _ = share(mode)
-        require(counts['requests'] == 1 and (free['rejected'] > 0) == rejected, '%s %s' % (free, counts))
-        target.guest('ping')
-    function.__name__ = 'hostile_' + mode
-    case(function)
+hostile('beyond', rejected=True, **BITMAP)
+hostile('malformed', rejected=True, **BITMAP)
+hostile_rings(**BITMAP)
 
 
-hostile('beyond', True)
-hostile('malformed', True)
-hostile('crumbs', False)
+@case
+def work_per_notification_is_bounded():
+    """However much a guest offers at once: docs/virtio.rst says 64 parts of 32768 pages."""
+    for mode in ('million', 'longchain', 'allones', 'beyond'):
+        done = batches(mode, 'bitmap', 'share', OPTIONS)
+        require(max(parts for parts, _, _ in done) <= 64, '%s: up to %d parts at once' % (mode, max(done)[0]))
+        require(all(pages <= parts * 32768 for parts, _, pages in done), '%s: %s' % (mode, done))
+        require(mode != 'beyond' or len(done) < 50, '%d batches for what is not there' % len(done))
+        require(mode != 'allones' or any(pages > 32768 for _, _, pages in done), str(done))
+
+
+@case
+def hostile_ring_written_by_all():
+    hostile_together('scribblering', **BITMAP)
+
+
+@case
+def hostile_ring_written_by_all_under_an_iothread():
+    hostile_together('scribblering', 'bitmap', 'share', **IOTHREAD)
+
+
+@case
+def hostile_registers_written_by_all():
+    hostile_together('scribbleregisters', **BITMAP)
+
+
+@case
+def hostile_registers_written_by_all_under_an_iothread():
+    hostile_together('scribbleregisters', 'bitmap', 'share', **IOTHREAD)
+
+
+@case
+def driver_that_goes_away():
+    driver_goes_away(**BITMAP)
 
 
 @case
@@ -221,7 +252,6 @@ def inflate_and_deflate():
     source.guest('balloon inflate %d 20000' % FIRST)
     actual = source.qmp.command('query-balloon')['actual']
     require(actual == MEMORY - (20000 << 12), str(actual))
-    source.guest('checkzero %d 20000' % FIRST)
     source.guest('verify %d %d 7' % (FIRST + 20000, COUNT - 20000))
     target = machine('target', OPTIONS, incoming='defer', args=['-S'])
     skip_zero_pages(source, target)
@@ -229,6 +259,7 @@ def inflate_and_deflate():
     free = info['free-pages']
     require(differing == 0 and free['inflated'] >= 20000, '%d pages differ: %s' % (differing, free))
     target.qmp.command('cont')
+    target.guest('checkzero %d 20000' % FIRST)  # not at the source: reading there may populate it by huge pages
     target.guest('verify 0 %d 5' % FIRST)
     target.guest('balloon deflate %d 20000' % FIRST)
     require(target.qmp.command('query-balloon')['actual'] == MEMORY, str(target.qmp.command('query-balloon')))

@@ -5,13 +5,13 @@ For each way of answering: the guest's memory is compared at both ends, and only
 and that the source says it left out for that, may differ; the migration takes a bounded time; nothing spins
 afterwards; the guest goes on at the destination, gets DONE there, and finds the data that it did not give away.
 """
-import re
 import time
 
 import ferry
 from ferry import case, require, slow_case, wait_migration, wait_status
-from free_pages import (BOUND, COUNT, FIRST, MEMORY, boot, declared, end_serving, go_on, hop, is_quiet, machine, move,
-                        parameters, skip_zero_pages, start_serving)
+from free_pages import (BOUND, COUNT, FIRST, IOTHREAD, MEMORY, batches, boot, declared, driver_goes_away, end_serving,
+                        go_on, hop, hostile, hostile_rings, hostile_together, is_quiet, machine, move, parameters,
+                        skip_zero_pages, start_serving)
 
 # --- guests that mean well ---
 
@@ -133,17 +133,19 @@ def poison_other_than_zero_is_not_replaced_by_zeros():
 def there_and_back():
     vm = boot()
     start_serving(vm, 'good')
+    asked = 0
     for n in range(3):
         target = machine('hop%d' % n, incoming='defer', args=['-S'])
         info, _ = move(vm, target, free_page_hint_threshold=0)  # what stayed behind is not populated
         require(info['free-pages']['hinted'] == COUNT, 'hop %d: %s' % (n, info['free-pages']))
+        asked += info['free-pages']['requests']  # a later pass may ask again
         target.qmp.command('cont')
         wait_status(target, 'running')
         time.sleep(0.1)
         vm.close()
         vm = target
     counts = end_serving(vm)
-    require(counts['requests'] == 3 and counts['dones'] == 3, str(counts))
+    require(3 <= counts['requests'] <= asked and counts['dones'] == 3, '%d requests: %s' % (asked, counts))
     vm.guest('verify 0 %d 5' % FIRST)
 
 
@@ -225,7 +227,7 @@ def half_an_answer_counts():
 
 @case
 def no_stop_counts_as_well():
-    ends('nostop', ('timed-out', 'closed'), COUNT)
+    ends('noend', ('timed-out', 'closed'), COUNT)
 
 
 @case
@@ -267,56 +269,27 @@ def reset_in_the_middle():
     target.guest('verify %d %d 1001' % (FIRST, COUNT))
 
 
+@case
+def reset_in_the_middle_and_on_under_the_old_id():
+    """What it called free before, it writes to again; what is not written yet when it is moved is free still."""
+    target, _, free, counts, _ = hop('resetgoon')
+    require(counts['resets'] == 1, '%s %s' % (free, counts))
+    target.guest('verify %d %d 1001' % (FIRST, COUNT))
+
+
 # --- hostile guests ---
 
-IOTHREAD = {'options': ',iothread=io0', 'objects': ['-object', 'iothread,id=io0']}
-
-
-def hostile(mode, suffix='', **kwargs):
-    def function():
-        target, _, free, counts, _ = hop(mode, **kwargs)
-        require(counts['requests'] == 1, str(counts))
-        if mode in ('addresses', 'lengths'):
-            require(free['rejected'] > 0 or mode == 'lengths', str(free))
-        target.guest('ping')
-    function.__name__ = 'hostile_' + mode + suffix
-    case(function)
-
-
-for hostile_mode in ('lengths', 'loop', 'numbers', 'indirect', 'directions', 'flood', 'restart', 'million',
-                     'registers', 'rings', 'disable',
-                     'pcioff', 'windows', 'longchain'):
-    hostile(hostile_mode)
-for hostile_mode in ('loop', 'restart', 'million', 'rings', 'pcioff'):
-    hostile(hostile_mode, '_under_an_iothread', **IOTHREAD)
+hostile('lengths')
+hostile('windows', rejected=True)
+hostile_rings()
 
 
 @case
 def work_per_notification_is_bounded():
     """However much a guest offers at once: docs/virtio.rst says 64 chains or 256 MiB."""
     for mode in ('million', 'longchain', 'lengths'):
-        source = boot(args=['-trace', 'virtio_balloon_batch'])
-        start_serving(source, mode)
-        target = machine('target', incoming='defer', args=['-S'])
-        move(source, target, free=range(MEMORY >> 12))
-        batches = [(int(chains), int(count)) for chains, count in
-                   re.findall(r'virtio_balloon_batch.* chains (\d+) bytes (\d+)', source.stderr_text())]
-        require(batches, '%s: no batch was traced' % mode)
-        most = [max(figures) for figures in zip(*batches)]
-        require(most[0] <= 64 and most[1] <= 256 << 20, '%s: up to %d chains, %d bytes at once' % (mode, *most))
-        source.close()
-        target.close()
-
-
-def hostile_together(mode, **kwargs):
-    """Several processors write at what the device reads, during the round."""
-    source = boot(smp=3, **kwargs)
-    source.guest('smp 3')
-    start_serving(source, mode)
-    target = machine('target', smp=3, incoming='defer', args=['-S'], **kwargs)
-    move(source, target)
-    go_on(source, target)
-    target.guest('ping')
+        most = [max(figures) for figures in zip(*batches(mode))]
+        require(most[0] <= 64 and most[1] <= 256 << 20, '%s: up to %d chains, %d bytes at once' % (mode, *most[:2]))
 
 
 @case
@@ -341,15 +314,7 @@ def hostile_registers_written_by_all_under_an_iothread():
 
 @case
 def driver_that_goes_away():
-    """Reset in mid-round, and no driver afterwards: its pages are in use, and arrive; the next migration asks
-    nobody."""
-    target, _, _, counts, differing = hop('unbind')
-    require(differing == 0 and counts['resets'] == 1, '%d pages differ: %s' % (differing, counts))
-    target.guest('verify %d %d 1001' % (FIRST, COUNT))
-    again = machine('again', incoming='defer', args=['-S'])
-    info, differing = move(target, again)
-    require(differing == 0 and info['free-pages']['state'] == 'no-driver', '%d pages differ: %s' %
-            (differing, info['free-pages']))
+    driver_goes_away()
 
 
 @case

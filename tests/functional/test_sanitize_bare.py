@@ -118,7 +118,7 @@ def stop_and_cont():
 
 @case
 def free_pages_by_bitmap():
-    for mode in ('beyond', 'malformed', 'changing'):
+    for mode in ('beyond', 'malformed', 'changing', 'indirect', 'longchain'):
         target, _, _, _, _ = free_pages.hop(mode, 'bitmap', ',free-page-bitmap=on', how='share')
         target.close()
 

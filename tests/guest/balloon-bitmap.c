@@ -1,233 +1,207 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Bitmaps (docs/specs/virtio-balloon-bitmap.rst): `balloon share MODE FIRST COUNT` answers requests for free
- * pages in the way that MODE names, until a byte comes on the serial port; inflate and deflate by bitmap.
- * Pieces of 4096 pages, a few in flight.
+ * Bitmaps (docs/specs/virtio-balloon-bitmap.rst): pieces under a request's id, then an end; inflate and deflate by
+ * bitmap. A few pieces are in flight, each in the slot that its number in the ring names.
  */
-#include "balloon.h"
+#include "balloon-bitmap.h"
 #include "hardware.h"
 
 #define CONFIG_REQUEST 64
-#define PIECE_PAGES 4096
 #define SLOTS 8
-#define PIECE 0
-#define END 1
+#define SLOT_DESCS 3
+#define END_BYTES 32
 #define WAIT_TICKS 20000000000ull
 
-struct header {
-    uint32_t id;
-    uint16_t type;
-    uint8_t page_shift, reserved;
-    uint64_t first;
-    uint32_t bits, reserved2;
-};
-static struct slot {
-    struct header header;
-    uint64_t words[PIECE_PAGES / 64];
-} slots[SLOTS];
+static uint32_t open_id;
+static struct bitmap_slot sharing[SLOTS], moving[SLOTS];
 
-static uint64_t pfn_of(uint64_t page) { return (uint64_t)test_page(page) / PAGE_SIZE; }
+/* --- Pieces --- */
 
-/* Waits until the device has given the slot's last chain back. False: it does not, or somebody wants us to end. */
-static bool take_slot(struct virtio_queue *q, struct slot **slot)
+uint32_t bitmap_id(void) { return open_id; }
+
+struct bitmap_slot *bitmap_slot(struct virtio_queue *q)
 {
-    uint32_t head;
-    for (uint64_t t = rdtsc(); (uint16_t)(q->added - q->seen) >= SLOTS;) {
-        if (virtio_used(q, &head)) {
-            hint_counts.returned++;
-            continue;
-        }
-        if (rdtsc() - t > WAIT_TICKS || serial_pending()) {
-            return false;
-        }
-        __asm__ volatile("sti; pause; pause; cli" ::: "memory");
+    if (!answer_room(q, SLOTS)) {
+        return NULL;
     }
-    *slot = &slots[q->added % SLOTS];
-    memset(*slot, 0, sizeof(**slot));
-    (*slot)->header.page_shift = 12;
-    return true;
+    struct bitmap_slot *slot = &(q == &balloon.bitmap ? sharing : moving)[q->added % SLOTS];
+    memset(slot, 0, sizeof(*slot));
+    slot->header.page_shift = 12;
+    slot->header.id = open_id;
+    return slot;
 }
 
-/* Header, then `bytes` of the bitmap in two descriptors. */
-static void send_slot(struct virtio_queue *q, struct slot *slot, uint32_t bytes)
+void bitmap_set(struct bitmap_slot *slot, uint64_t first, uint64_t count)
 {
-    unsigned n = (slot - slots) * 3;
-    uint32_t part = bytes / 3;
-    virtio_set_desc(q, n, &slot->header, sizeof(slot->header), bytes ? VIRTIO_DESC_NEXT : 0, part ? n + 1 : n + 2);
-    virtio_set_desc(q, n + 1, slot->words, part, VIRTIO_DESC_NEXT, n + 2);
-    virtio_set_desc(q, n + 2, (uint8_t *)slot->words + part, bytes - part, 0, 0);
+    for (uint64_t bit = first; bit < first + count; bit++) {
+        slot->words[bit / 64] |= 1ull << bit % 64;
+    }
+    slot->header.bits = first + count;
+}
+
+uint32_t bitmap_bytes(const struct bitmap_slot *slot) { return (slot->header.bits + 7) / 8; }
+
+static void set_header(struct virtio_queue *q, unsigned n, const struct bitmap_header *header, unsigned next)
+{
+    virtio_set_desc(q, n, header, sizeof(*header), VIRTIO_DESC_NEXT, next);
+}
+
+static void publish(struct virtio_queue *q, unsigned n)
+{
     virtio_publish(q, n);
     virtio_kick(q);
-    hint_counts.buffers++;
+    answer_counts.buffers++;
 }
 
-static bool send_end(uint32_t id)
+void bitmap_send(struct virtio_queue *q, struct bitmap_slot *slot, uint32_t bytes, uint32_t cut)
 {
-    struct slot *slot;
-    if (!take_slot(&balloon.bitmap, &slot)) {
-        return false;
-    }
-    slot->header.id = id;
-    slot->header.type = END;
-    send_slot(&balloon.bitmap, slot, 32);
-    return true;
+    unsigned n = q->added % SLOTS * SLOT_DESCS;
+    set_header(q, n, &slot->header, cut ? n + 1 : n + 2);
+    virtio_set_desc(q, n + 1, slot->words, cut, VIRTIO_DESC_NEXT, n + 2);
+    virtio_set_desc(q, n + 2, (uint8_t *)slot->words + cut, bytes - cut, 0, 0);
+    publish(q, n);
 }
 
-/* Test pages [first, first + count) as pieces, each followed by after(). `skew`: what the first bit stands before. */
-static bool send_pages(struct virtio_queue *q, uint32_t id, const struct hint_range *range, uint64_t count,
-                       uint64_t skew, void (*after)(struct slot *slot, uint64_t first, uint64_t pages))
-{
-    struct slot *slot;
-    for (uint64_t n = 0, start; n < count;) {
-        uint64_t base = pfn_of(range->first + n) - skew;
-        if (!take_slot(q, &slot)) {
-            return false;
-        }
-        for (start = n; n < count && pfn_of(range->first + n) - base < PIECE_PAGES; n++) {
-            uint64_t bit = pfn_of(range->first + n) - base;
-            slot->words[bit / 64] |= 1ull << bit % 64;
-            slot->header.bits = bit + 1;
-        }
-        slot->header.id = id;
-        slot->header.first = base;
-        send_slot(q, slot, (slot->header.bits + 7) / 8);
-        if (after) {
-            after(slot, range->first + start, n - start);
-        }
-    }
-    return true;
-}
-
-static bool share(uint32_t id, const struct hint_range *range)
-{
-    return send_pages(&balloon.bitmap, id, range, range->count, 0, NULL) && send_end(id);
-}
-
-bool balloon_move_bitmap(struct virtio_queue *q, uint64_t first, uint64_t count)
-{
-    struct hint_range range = { first, count };
-    return send_pages(q, 0, &range, count, 0, NULL) && virtio_finish(q, WAIT_TICKS);
-}
-
-/* --- Guests that mean well --- */
-
-static uint64_t generation;
-
-static void use_again(struct slot *slot, uint64_t first, uint64_t pages)
-{
-    for (uint64_t n = first; n < first + pages; n++) {
-        fill_page(n, generation);
-    }
-}
-
-/* Pages are in use again before the piece is acknowledged. */
-static bool take_back(uint32_t id, const struct hint_range *range)
-{
-    generation = 1000 + hint_counts.requests;
-    return send_pages(&balloon.bitmap, id, range, range->count, 0, use_again) && send_end(id);
-}
-
-/* The same pages again and again, at other places of other pieces. */
-static bool overlap(uint32_t id, const struct hint_range *range)
-{
-    for (uint64_t skew = 0; skew < 192; skew += 37) {
-        if (!send_pages(&balloon.bitmap, id, range, range->count, skew, NULL)) {
-            return false;
-        }
-    }
-    return send_end(id);
-}
-
-/* Bits come and go while the host reads, all of pages that are free. */
-static void flicker(struct slot *slot, uint64_t first, uint64_t pages)
-{
-    struct virtio_queue *q = &balloon.bitmap;
-    for (int turn = 0; turn < 2000 && q->used[1] != q->added; turn++) {
-        for (unsigned w = 0; w < slot->header.bits / 64; w++) {
-            *(volatile uint64_t *)&slot->words[w] ^= 0x5a5aull << turn % 48;
-        }
-    }
-}
-
-static bool changing(uint32_t id, const struct hint_range *range)
-{
-    return send_pages(&balloon.bitmap, id, range, range->count, 0, flicker) && send_end(id);
-}
-
-/* --- Guests that are slow or confused --- */
-
-static bool silent(uint32_t id, const struct hint_range *range) { return true; }
-
-static bool noend(uint32_t id, const struct hint_range *range)
-{
-    return send_pages(&balloon.bitmap, id, range, range->count, 0, NULL);
-}
-
-static bool wrongid(uint32_t id, const struct hint_range *range)
-{
-    return share(id + 1, range) && share(id - 1, range) && share(0, range) && share(0xffffffff, range);
-}
-
-/* After the request was cancelled: the pages are in use by then. */
-static bool late(uint32_t id, const struct hint_range *range)
-{
-    generation = 1000 + hint_counts.requests;
-    use_again(NULL, range->first, range->count);
-    return share(id, range);
-}
-
-static bool reset_in_the_middle(uint32_t id, const struct hint_range *range)
-{
-    uint64_t features = balloon.dev.features;
-    if (!send_pages(&balloon.bitmap, id, range, range->count / 2, 0, NULL)) {
-        return false;
-    }
-    virtio_reset(&balloon.dev);
-    hint_counts.resets++;
-    generation = 1000 + hint_counts.requests;
-    use_again(NULL, range->first, range->count);
-    return balloon_start(features, balloon.dev.interrupts) && share(id, range);
-}
-
-/* --- Guests that mean ill --- */
-
-/* One header and a bitmap of all ones, `bytes` of it. */
-static bool send_ones(const struct header *header, uint32_t bytes)
+bool bitmap_ones(const struct bitmap_header *header, uint32_t bytes)
 {
     static uint8_t ones[131072];
     struct virtio_queue *q = &balloon.bitmap;
-    struct slot *slot;
-    if (!take_slot(q, &slot)) {
+    struct bitmap_slot *slot = bitmap_slot(q);
+    if (!slot) {
         return false;
     }
     memset(ones, 0xff, sizeof(ones));
     slot->header = *header;
-    virtio_set_desc(q, (slot - slots) * 3, &slot->header, sizeof(slot->header), VIRTIO_DESC_NEXT,
-                    (slot - slots) * 3 + 1);
-    virtio_set_desc(q, (slot - slots) * 3 + 1, ones, bytes, 0, 0);
-    virtio_publish(q, (slot - slots) * 3);
-    virtio_kick(q);
-    hint_counts.buffers++;
+    unsigned n = q->added % SLOTS * SLOT_DESCS;
+    set_header(q, n, &slot->header, n + 1);
+    virtio_set_desc(q, n + 1, ones, bytes, 0, 0);
+    publish(q, n);
     return true;
 }
 
-/* Everything that there is, and what there is not; the guest itself included. */
-static bool all_ones(uint32_t id, const struct hint_range *range)
+void bitmap_flicker(struct bitmap_slot *slot, int turns)
 {
-    for (uint64_t first = 0; first < 4 << 20; first += 1 << 20) {
-        struct header header = { .id = id, .page_shift = 12, .first = first, .bits = 1 << 20 };
-        if (!send_ones(&header, 131072)) {
+    static uint64_t given[sizeof(slot->words) / 8];
+    struct virtio_queue *q = &balloon.bitmap;
+    memcpy(given, slot->words, sizeof(given));
+    for (int turn = 0; turn < turns && q->used[1] != q->added; turn++) {
+        for (unsigned w = 0; w < sizeof(given) / 8; w++) {
+            uint64_t some = turn % 3 ? 0x5a5a5a5a5a5a5a5aull << turn % 48 : ~0ull;
+            *(volatile uint64_t *)&slot->words[w] = given[w] & some;
+        }
+    }
+}
+
+/* Neighbours as one piece, whose first bit stands for the page `skew` before them. */
+static struct bitmap_slot *send_run(struct virtio_queue *q, uint64_t at, uint64_t pages, unsigned skew)
+{
+    struct bitmap_slot *slot = bitmap_slot(q);
+    if (slot) {
+        slot->header.first = at / PAGE_SIZE - skew;
+        bitmap_set(slot, skew, pages);
+        bitmap_send(q, slot, bitmap_bytes(slot), bitmap_bytes(slot) / 3);
+    }
+    return slot;
+}
+
+/* --- Answers --- */
+
+static bool bitmap_begin(uint32_t id)
+{
+    open_id = id;
+    return true;
+}
+
+static bool bitmap_pages(uint64_t at, uint64_t pages) { return send_run(&balloon.bitmap, at, pages, 0); }
+
+static bool bitmap_end(void)
+{
+    struct bitmap_slot *slot = bitmap_slot(&balloon.bitmap);
+    if (slot) {
+        slot->header.type = BITMAP_END;
+        bitmap_send(&balloon.bitmap, slot, END_BYTES, 0);
+    }
+    return slot;
+}
+
+/* The header, then bytes of the bitmap, all of ones as far as the range goes. */
+static struct virtio_desc bitmap_part(uint32_t id, const struct page_range *range, unsigned i, unsigned parts)
+{
+    static struct bitmap_header header;
+    static uint8_t byte = 0xff;
+    if (i > 0) {
+        return (struct virtio_desc){ (uint64_t)&byte, 1, 0, 0 };
+    }
+    uint64_t at, pages = neighbours(range->first, range->count, &at);
+    header = (struct bitmap_header){ .id = id, .page_shift = 12, .first = at / PAGE_SIZE,
+                                     .bits = pages < (parts - 1) * 8 ? pages : (parts - 1) * 8 };
+    return (struct virtio_desc){ (uint64_t)&header, sizeof(header), 0, 0 };
+}
+
+/* --- Inflate and deflate --- */
+
+bool balloon_move_bitmap(struct virtio_queue *q, uint64_t first, uint64_t count)
+{
+    open_id = 0;
+    for (uint64_t n = 0, at, pages; n < count; n += pages) {
+        pages = neighbours(first + n, count - n < PIECE_PAGES ? count - n : PIECE_PAGES, &at);
+        if (!send_run(q, at, pages, 0)) {
             return false;
         }
     }
-    return share(id, range);
+    return virtio_finish(q, WAIT_TICKS);
+}
+
+/* --- Strange answers --- */
+
+static bool for_each_run(uint32_t id, const struct page_range *range, unsigned skew, int flicker)
+{
+    bitmap_begin(id);
+    for (uint64_t n = 0, at, pages; n < range->count; n += pages) {
+        pages = neighbours(range->first + n, range->count - n < PIECE_PAGES ? range->count - n : PIECE_PAGES, &at);
+        struct bitmap_slot *slot = send_run(&balloon.bitmap, at, pages, skew);
+        if (!slot) {
+            return false;
+        }
+        bitmap_flicker(slot, flicker);
+    }
+    return true;
+}
+
+/* The same pages again and again, at other places of other pieces. */
+static bool overlap(uint32_t id, const struct page_range *range)
+{
+    for (unsigned skew = 0; skew < 192; skew += 37) {
+        if (!for_each_run(id, range, skew, 0)) {
+            return false;
+        }
+    }
+    return bitmap_end();
+}
+
+/* Bits come and go while the host reads, all of pages that are free. */
+static bool changing(uint32_t id, const struct page_range *range)
+{
+    return for_each_run(id, range, 0, 2000) && bitmap_end();
+}
+
+/* Everything that there is, and what there is not; the guest itself included. */
+static bool all_ones(uint32_t id, const struct page_range *range)
+{
+    for (uint64_t first = 0; first < 4 << 20; first += 1 << 20) {
+        struct bitmap_header header = { .id = id, .page_shift = 12, .first = first, .bits = 1 << 20 };
+        if (!bitmap_ones(&header, 131072)) {
+            return false;
+        }
+    }
+    return answer_all(id, range);
 }
 
 /* Outside RAM, over its end, in registers, wrapping; for the rest, what is free. */
-static bool beyond(uint32_t id, const struct hint_range *range)
+static bool beyond(uint32_t id, const struct page_range *range)
 {
     uint64_t top = (ram[ram_count - 1].end + 0xfffff) / 0x100000 * 0x100; /* behind the firmware's tables, too */
-    const struct header bad[] = {
+    const struct bitmap_header bad[] = {
         { .id = id, .page_shift = 12, .first = top, .bits = 1 << 20 },
         { .id = id, .page_shift = 12, .first = 0xfee00, .bits = 64 },
         { .id = id, .page_shift = 12, .first = 1ull << 36, .bits = 1 << 20 },
@@ -236,17 +210,17 @@ static bool beyond(uint32_t id, const struct hint_range *range)
         { .id = id, .page_shift = 12, .first = 0xffffffffffffffffull, .bits = 64 },
     };
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        if (!send_ones(&bad[i], 131072)) {
+        if (!bitmap_ones(&bad[i], 131072)) {
             return false;
         }
     }
-    return share(id, range);
+    return answer_all(id, range);
 }
 
-static bool malformed(uint32_t id, const struct hint_range *range)
+static bool malformed(uint32_t id, const struct page_range *range)
 {
-    uint64_t first = pfn_of(range->first);
-    const struct header bad[] = {
+    uint64_t first = (uint64_t)test_page(range->first) / PAGE_SIZE;
+    const struct bitmap_header bad[] = {
         { .id = id, .page_shift = 12, .first = first, .bits = 0 },
         { .id = id, .page_shift = 12, .first = first, .bits = 0xffffffff },
         { .id = id, .page_shift = 12, .first = first, .bits = 1000 }, /* 8 bytes follow */
@@ -254,82 +228,37 @@ static bool malformed(uint32_t id, const struct hint_range *range)
         { .id = id, .page_shift = 63, .first = 0, .bits = 1 },
         { .id = id, .page_shift = 255, .first = 0, .bits = 1 },
         { .id = id, .page_shift = 12, .type = 7, .first = first, .bits = 64 },
-        { .id = id, .type = END },
+        { .id = id, .type = BITMAP_END },
     };
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        if (!send_ones(&bad[i], 8)) {
+        if (!bitmap_ones(&bad[i], 8)) {
             return false;
         }
     }
-    return share(id, range);
+    return answer_all(id, range);
 }
 
-/* A hundred thousand pieces, one bit each. */
-static bool crumbs(uint32_t id, const struct hint_range *range)
-{
-    struct header header = { .id = id, .page_shift = 12, .bits = 1 };
-    for (uint64_t n = 0; n < 100000 && mmio_read32(balloon.dev.config + CONFIG_REQUEST) == id; n++) {
-        header.first = pfn_of(range->first + n % range->count);
-        if (!send_ones(&header, 1)) {
-            return false;
-        }
-    }
-    return send_end(id);
-}
-
-static const struct hint_mode modes[] = {
-    { "good", "sends all", share, NULL },
-    { "takeback", "writes to each page right after its piece was sent", take_back, NULL },
-    { "overlap", "sends all several times, at other places", overlap, NULL },
-    { "changing", "changes pieces while they are read", changing, NULL },
-    { "silent", "answers nothing", silent, NULL },
-    { "noend", "sends all, never ends", noend, NULL },
-    { "wrongid", "answers under other ids", wrongid, NULL },
-    { "late", "answers when it is over", silent, late },
-    { "reset", "resets the device in the middle", reset_in_the_middle, NULL },
-    { "allones", "calls everything free, itself included", all_ones, NULL },
-    { "beyond", "calls free what is not RAM", beyond, NULL },
-    { "malformed", "headers that nobody would send", malformed, NULL },
-    { "crumbs", "a piece per page, a hundred thousand", crumbs, NULL },
-    { NULL, NULL, NULL, NULL },
+static const struct answer_mode modes[] = {
+    { .name = "overlap", .help = "sends all several times, at other places", .request = overlap },
+    { .name = "changing", .help = "changes pieces while they are read", .request = changing },
+    { .name = "allones", .help = "calls everything free, itself included", .request = all_ones },
+    { .name = "beyond", .help = "calls free what is not RAM", .request = beyond },
+    { .name = "malformed", .help = "headers that nobody would send", .request = malformed },
+    { .name = NULL },
 };
 
-static void answer_requests(const struct hint_mode *mode, const struct hint_range *range)
-{
-    uint32_t current = 0;
-    bool ok = true;
-    while (ok && !serial_pending()) {
-        uint32_t id = mmio_read32(balloon.dev.config + CONFIG_REQUEST), head;
-        while (virtio_used(&balloon.bitmap, &head)) {
-            hint_counts.returned++;
-        }
-        if (id == current) {
-            irq_wait();
-            continue;
-        }
-        if (current && mode->ended) {
-            ok = mode->ended(current, range);
-        }
-        current = id;
-        hint_counts.stops += id == 0;
-        if (id) {
-            hint_counts.requests++;
-            ok = ok && mode->request(id, range);
-        }
-    }
-    if (!ok) {
-        print("stuck\n");
-    }
-}
-
-bool run_share(int argc, char **argv)
-{
-    CHECK(argc > 1 && (balloon.dev.features & BALLOON_FREE_PAGE_BITMAP),
-          "share needs a mode, and the bitmap negotiated");
-    const struct hint_mode *mode = hint_find_mode(modes, argv[1]);
-    CHECK(mode, "no mode %s", argv[1]);
-    struct hint_range range = { argc > 2 ? parse_number(argv[2]) : 0,
-                                argc > 3 ? parse_number(argv[3]) : test_pages() };
-    CHECK(range.first + range.count <= test_pages(), "only %lu pages", test_pages());
-    return serve_until_told(answer_requests, mode, &range);
-}
+const struct protocol bitmap_protocol = {
+    .feature = BALLOON_FREE_PAGE_BITMAP,
+    .queue = &balloon.bitmap,
+    .command_at = CONFIG_REQUEST,
+    .idle = 0,
+    .in_flight = SLOTS,
+    .chunk_pages = PIECE_PAGES,
+    .begin = bitmap_begin,
+    .pages = bitmap_pages,
+    .end = bitmap_end,
+    .part = bitmap_part,
+    .modes = modes,
+    .acts = bitmap_acts,
+    .wild = bitmap_wild,
+};

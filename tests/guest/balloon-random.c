@@ -5,7 +5,7 @@
  * What the guest has given away and not written since is on record in its own memory, the ledger: a bit per test
  * page. Whoever compares the two ends of a migration may excuse these pages and no others. A bit is set before its
  * page is hinted, and cleared only after the page was written. Another processor's write and clearing are one section
- * under `ledger_lock`, and so are setting and hinting: no page is hinted between such a write and its clearing.
+ * under the ledger's lock, and so are setting and hinting: no page is hinted between such a write and its clearing.
  */
 #include "balloon.h"
 #include "smp.h"
@@ -15,13 +15,13 @@
 #define BREAK_PAGES 8 /* what hostile acts may hint */
 
 static uint64_t *ledger;
-static volatile uint32_t ledger_lock;
+static volatile uint32_t ledger_held;
 static uint64_t random_state[SMP_MAX];
 static struct {
     uint64_t at, sweep;
 } writers[SMP_MAX];
 
-static uint64_t random_below(unsigned cpu, uint64_t limit)
+uint64_t random_below(unsigned cpu, uint64_t limit)
 {
     uint64_t x = random_state[cpu];
     x ^= x << 13;
@@ -33,16 +33,16 @@ static uint64_t random_below(unsigned cpu, uint64_t limit)
 
 /* --- The ledger --- */
 
-static void lock(void)
+void ledger_lock(void)
 {
-    while (__atomic_exchange_n(&ledger_lock, 1, __ATOMIC_ACQUIRE)) {
+    while (__atomic_exchange_n(&ledger_held, 1, __ATOMIC_ACQUIRE)) {
         cpu_pause();
     }
 }
 
-static void unlock(void) { __atomic_store_n(&ledger_lock, 0, __ATOMIC_RELEASE); }
+void ledger_unlock(void) { __atomic_store_n(&ledger_held, 0, __ATOMIC_RELEASE); }
 
-static void ledger_set(uint64_t first, uint64_t pages)
+void ledger_give(uint64_t first, uint64_t pages)
 {
     for (uint64_t n = first; n < first + pages; n++) {
         __atomic_or_fetch(&ledger[n / 64], 1ull << n % 64, __ATOMIC_SEQ_CST);
@@ -52,7 +52,7 @@ static void ledger_set(uint64_t first, uint64_t pages)
 static bool ledger_has(uint64_t n) { return ledger[n / 64] >> n % 64 & 1; }
 static void ledger_clear(uint64_t n) { __atomic_and_fetch(&ledger[n / 64], ~(1ull << n % 64), __ATOMIC_SEQ_CST); }
 
-bool random_prepare(const struct hint_range *range, uint64_t seed)
+bool random_prepare(const struct page_range *range, uint64_t seed)
 {
     if (!ledger) {
         ledger = page_alloc((test_pages() + 8 * PAGE_SIZE - 1) / (8 * PAGE_SIZE));
@@ -81,7 +81,7 @@ void random_forget(void)
 /* --- What all processors do meanwhile --- */
 
 /* Each rewrites its own share of the pages below the range, and checks that none has lost the last write. */
-static bool write_own(unsigned cpu, const struct hint_range *range)
+static bool write_own(unsigned cpu, const struct page_range *range)
 {
     uint64_t share = range->first / smp_count();
     for (unsigned i = 0; i < BURST_PAGES && share; i++) {
@@ -99,15 +99,15 @@ static bool write_own(unsigned cpu, const struct hint_range *range)
 /* A page that was given away is in use again. */
 static void take_one(unsigned cpu, uint64_t n)
 {
-    lock();
+    ledger_lock();
     if (ledger_has(n)) {
         ((volatile uint64_t *)test_page(n))[random_below(cpu, 512)] = random_state[cpu];
         ledger_clear(n);
     }
-    unlock();
+    ledger_unlock();
 }
 
-bool random_meanwhile(unsigned cpu, const struct hint_range *range)
+bool random_meanwhile(unsigned cpu, const struct page_range *range)
 {
     if (random_below(cpu, 4) == 0) {
         take_one(cpu, range->first + random_below(cpu, range->count));
@@ -119,14 +119,17 @@ bool random_meanwhile(unsigned cpu, const struct hint_range *range)
 
 static bool declare(uint64_t first, uint64_t at, uint64_t pages)
 {
-    lock();
-    ledger_set(first, pages);
-    bool ok = hint_range(at, pages * PAGE_SIZE);
-    unlock();
+    if (!answer_room(protocol->queue, protocol->in_flight)) {
+        return false;
+    }
+    ledger_lock();
+    ledger_give(first, pages);
+    bool ok = protocol->pages(at, pages);
+    ledger_unlock();
     return ok;
 }
 
-static void rewrite(uint64_t first, uint64_t pages, uint64_t one_in)
+void ledger_rewrite(uint64_t first, uint64_t pages, uint64_t one_in)
 {
     for (uint64_t n = first; n < first + pages; n++) {
         if (random_below(0, one_in) == 0) {
@@ -149,7 +152,7 @@ static bool keep(uint64_t first, uint64_t at, uint64_t pages) { return true; }
 static bool take_back(uint64_t first, uint64_t at, uint64_t pages)
 {
     bool ok = declare(first, at, pages);
-    rewrite(first, pages, 1 + random_below(0, 3));
+    ledger_rewrite(first, pages, 1 + random_below(0, 3));
     return ok;
 }
 
@@ -165,36 +168,15 @@ static bool zero_and_take_back(uint64_t first, uint64_t at, uint64_t pages)
     return take_back(first, at, pages);
 }
 
-static bool write_then_hint(uint64_t first, uint64_t at, uint64_t pages)
+static bool write_then_give(uint64_t first, uint64_t at, uint64_t pages)
 {
-    rewrite(first, pages, 2);
+    ledger_rewrite(first, pages, 2);
     return declare(first, at, pages);
 }
 
-static bool hint_twice(uint64_t first, uint64_t at, uint64_t pages)
+static bool give_twice(uint64_t first, uint64_t at, uint64_t pages)
 {
     return take_back(first, at, pages) && declare(first, at, pages);
-}
-
-/* The pages at both ends are in part free, so they are not. */
-static bool hint_inside(uint64_t first, uint64_t at, uint64_t pages)
-{
-    uint64_t skip = 1 + random_below(0, PAGE_SIZE - 1), end = 1 + random_below(0, PAGE_SIZE - 1);
-    if (pages < 3) {
-        return true;
-    }
-    lock();
-    ledger_set(first + 1, pages - 2);
-    bool ok = hint_range(at + skip, pages * PAGE_SIZE - skip - end);
-    unlock();
-    return ok;
-}
-
-/* Not a whole page, so nothing is free. */
-static bool hint_nothing(uint64_t first, uint64_t at, uint64_t pages)
-{
-    return hint_range(at + 1 + random_below(0, PAGE_SIZE - 1), PAGE_SIZE) &&
-           hint_range(at, 1 + random_below(0, PAGE_SIZE - 1));
 }
 
 static bool give_and_get(uint64_t first, uint64_t at, uint64_t pages)
@@ -202,17 +184,8 @@ static bool give_and_get(uint64_t first, uint64_t at, uint64_t pages)
     pages = pages > 64 ? 64 : pages;
     bool ok = (balloon.dev.features & BALLOON_REPORTING) && random_below(0, 2)
                   ? balloon_report(first, pages) : balloon_inflate(first, pages) && balloon_deflate(first, pages);
-    rewrite(first, pages, 2);
+    ledger_rewrite(first, pages, 2);
     return ok;
-}
-
-/* What is not RAM, or nothing at all: the device does not go on after that. */
-static bool hint_wild(uint32_t id, const struct hint_range *range)
-{
-    uint64_t end = ram[ram_count - 1].end + (1 << 20); /* ACPI tables follow what is free for all: RAM, too */
-    const uint64_t wild[] = { end,  end + random_below(0, 1ull << 40), 0xa0000, 0xfee00000, 0xfffc0000, ~0xfffull,
-                              ~0ull };
-    return hint_range(wild[random_below(0, sizeof(wild) / sizeof(wild[0]))], random_below(0, 3) * PAGE_SIZE);
 }
 
 /* One of the hostile ways, and then a new start, since most of them break the device. */
@@ -221,51 +194,63 @@ static bool hostile(uint64_t first, uint64_t at, uint64_t pages)
     static const char *const names[] = { "loop",      "numbers", "indirect", "directions", "flood",
                                          "registers", "rings",   "disable",  "pcioff" };
     const char *name = names[random_below(0, sizeof(names) / sizeof(names[0]))];
-    struct hint_range range = { first, BREAK_PAGES };
-    uint32_t id = balloon_command();
-    if (pages < BREAK_PAGES || id <= COMMAND_DONE || random_below(0, 4)) {
+    struct page_range range = { first, BREAK_PAGES };
+    uint32_t id = answer_command();
+    if (pages < BREAK_PAGES || id <= protocol->idle || random_below(0, 4)) {
         return true;
     }
-    const struct hint_mode *mode = hostile_modes;
+    const struct answer_mode *mode = hostile_modes;
     while (strcmp(mode->name, name) != 0) {
         mode++;
     }
-    lock();
-    ledger_set(first, BREAK_PAGES);
-    virtio_set_desc(&balloon.hint, 0, (void *)at, PAGE_SIZE, VIRTIO_DESC_WRITE, 0); /* some offer it again */
-    (random_below(0, 4) ? mode->request : hint_wild)(id, &range);
-    unlock();
-    return hint_restart();
+    ledger_lock();
+    ledger_give(first, BREAK_PAGES);
+    (random_below(0, 4) ? mode->request : protocol->wild)(id, &range);
+    ledger_unlock();
+    return balloon_restart();
 }
 
-static const struct {
-    unsigned weight;
-    bool (*run)(uint64_t first, uint64_t at, uint64_t pages);
-} acts[] = {
-    { 6, keep },           { 10, declare },    { 6, take_back },   { 4, zero },         { 4, zero_and_take_back },
-    { 3, write_then_hint }, { 2, hint_twice }, { 2, hint_inside }, { 1, hint_nothing }, { 1, give_and_get },
-    { 1, hostile },
+static const struct random_act common_acts[] = {
+    { 6, keep },            { 10, declare },   { 6, take_back }, { 4, zero }, { 4, zero_and_take_back },
+    { 3, write_then_give }, { 2, give_twice }, { 0, NULL },
 };
-#define ACTS (sizeof(acts) / sizeof(acts[0]))
+static const struct random_act rare_acts[] = { { 1, give_and_get }, { 1, hostile }, { 0, NULL } };
 
 static bool random_act(uint64_t first, uint64_t at, uint64_t pages)
 {
-    unsigned total = 0, i = 0;
-    for (unsigned a = 0; a < ACTS; a++) {
-        total += acts[a].weight;
+    const struct random_act *const tables[] = { common_acts, protocol->acts, rare_acts };
+    uint64_t total = 0;
+    for (unsigned t = 0; t < 3; t++) {
+        for (const struct random_act *act = tables[t]; act->run; act++) {
+            total += act->weight;
+        }
     }
     uint64_t pick = random_below(0, total);
-    while (pick >= acts[i].weight) {
-        pick -= acts[i++].weight;
+    for (unsigned t = 0;; t++) {
+        for (const struct random_act *act = tables[t]; act->run; pick -= act++->weight) {
+            if (pick < act->weight) {
+                return act->run(first, at, pages);
+            }
+        }
     }
-    return acts[i].run(first, at, pages);
+}
+
+/* Part of the answer comes too late, and the guest has begun to use what it calls free there. */
+static bool answer_late(uint32_t id, const struct page_range *range)
+{
+    if (protocol != &bitmap_protocol || answer_command() == id || random_below(0, 2)) {
+        return true;
+    }
+    uint64_t at, pages = neighbours(range->first, range->count < CHUNK_PAGES ? range->count : CHUNK_PAGES, &at);
+    ledger_rewrite(range->first, pages, 1);
+    return protocol->begin(id) && protocol->pages(at, pages);
 }
 
 /*
  * Chunks from a single page to 4 MiB. Mostly, but not always, heeds the host's stop; may give up half-way, or never
- * say stop.
+ * say that it is through.
  */
-bool random_request(uint32_t id, const struct hint_range *range)
+bool random_request(uint32_t id, const struct page_range *range)
 {
     uint64_t biggest = 1ull << random_below(0, 11),
              until = random_below(0, 4) ? range->count : random_below(0, range->count);
@@ -273,17 +258,17 @@ bool random_request(uint32_t id, const struct hint_range *range)
     if (random_below(0, 12) == 0) {
         return true;
     }
-    if (!hint_id(random_below(0, 16) ? id : id + 1)) {
+    if (!protocol->begin(random_below(0, 16) ? id : id + 1)) {
         return false;
     }
-    for (uint64_t n = 0; n < until && !(heeds && balloon_command() != id);) {
+    for (uint64_t n = 0; n < until && !(heeds && answer_command() != id);) {
         uint64_t at, limit = 1 + random_below(0, biggest);
         limit = limit < until - n ? limit : until - n;
-        uint64_t pages = hint_neighbours(range->first + n, limit, &at);
+        uint64_t pages = neighbours(range->first + n, limit, &at);
         if (!random_act(range->first + n, at, pages)) {
             return false;
         }
         n += pages;
     }
-    return random_below(0, 5) == 0 || hint_id(COMMAND_STOP);
+    return answer_late(id, range) && (random_below(0, 5) == 0 || protocol->end());
 }

@@ -37,9 +37,14 @@ bool balloon_start(uint64_t features, enum virtio_interrupts interrupts)
     return true;
 }
 
-uint32_t balloon_command(void)
+bool balloon_restart(void)
 {
-    return mmio_read32(balloon.dev.config + CONFIG_COMMAND);
+    return balloon_start(balloon.dev.features, balloon.dev.interrupts); /* resets it first */
+}
+
+bool balloon_is_broken(void)
+{
+    return mmio_read8(balloon.dev.common + COMMON_STATUS) & VIRTIO_NEEDS_RESET;
 }
 
 static bool run_init(int argc, char **argv)
@@ -152,13 +157,12 @@ static bool run_config(void)
     irq_disable();
     print("num_pages %u actual %u command %u poison 0x%x status 0x%x interrupts %u %u\n",
           mmio_read32(balloon.dev.config + CONFIG_NUM_PAGES), mmio_read32(balloon.dev.config + CONFIG_ACTUAL),
-          balloon_command(), mmio_read32(balloon.dev.config + CONFIG_POISON),
+          mmio_read32(balloon.dev.config + CONFIG_COMMAND), mmio_read32(balloon.dev.config + CONFIG_POISON),
           mmio_read8(balloon.dev.common + COMMON_STATUS), virtio_config_interrupts, virtio_queue_interrupts);
     return true;
 }
 
 bool run_serve(int argc, char **argv);
-bool run_share(int argc, char **argv);
 
 static bool run_balloon(int argc, char **argv)
 {
@@ -178,11 +182,8 @@ static bool run_balloon(int argc, char **argv)
     if (strcmp(argv[1], "config") == 0) {
         return run_config();
     }
-    if (strcmp(argv[1], "serve") == 0) {
+    if (strcmp(argv[1], "serve") == 0 || strcmp(argv[1], "share") == 0) {
         return run_serve(argc - 1, argv + 1);
-    }
-    if (strcmp(argv[1], "share") == 0) {
-        return run_share(argc - 1, argv + 1);
     }
     for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
         if (strcmp(argv[1], ranges[i].name) == 0) {
@@ -197,7 +198,7 @@ const struct command balloon_commands[] = {
     { "balloon",
       "init [stats oom hint poison report bitmap pagebitmap shareonly event indirect msix intx] | config |"
       " inflate FIRST COUNT | deflate FIRST COUNT | report FIRST COUNT | stats ANSWERS VALUE | poison VALUE |"
-      " serve MODE FIRST COUNT [SEED] | share MODE FIRST COUNT",
+      " serve|share MODE FIRST COUNT [SEED]",
       run_balloon },
     { NULL, NULL, NULL },
 };
