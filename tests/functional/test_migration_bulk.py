@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Migrations in bulk: a bare-metal guest whose processors write all the time goes from process to process, answers
-requests for free pages at random (tests/guest/balloon-random.c), now and then with malice, under random parameters;
-some migrations are cancelled, cut or lose their destination. After each that completes, all of memory is compared.
-A page may differ only if the guest's own ledger says that it gave the page away and has not written to it since,
-and the source's record says that it left the page out as hinted.
+requests for free pages at random, by hints or by bitmaps (tests/guest/balloon-random.c), now and then with malice,
+under random parameters; some migrations are cancelled, cut or lose their destination. After each that completes, all
+of memory is compared. A page may differ only if the guest's own ledger says that it gave the page away and has not
+written to it since, and the source's record says that it left the page out as hinted.
 
 FERRY_BULK is the number of completed migrations (default 40, or 1000 with FERRY_SLOW; Linux guests:
 test_migration_linux.py), FERRY_SEED the first guest's seed: `FERRY_SEED=7 FERRY_BULK=1 test_migration_bulk.py bare`
-runs guest 7 alone.
+runs guest 7 alone. FERRY_BULK_BY=hints or =bitmaps has all guests answer that way.
 """
 import os
 import random
@@ -22,6 +22,7 @@ from guest_ram import GuestRam, differing
 
 SEED = int(os.environ.get('FERRY_SEED', '0')) or random.SystemRandom().randrange(1, 1 << 30)
 WANTED = int(os.environ.get('FERRY_BULK', '1000' if SLOW else '40'))
+PROTOCOLS = tuple(filter(None, os.environ.get('FERRY_BULK_BY', 'hints bitmaps').split()))
 HOPS = 20          # of one guest
 TEST_START = 0x4100  # first test page
 MIB = 1 << 20
@@ -50,9 +51,10 @@ class Guest:
         self.smp = rng.choice((1, 2, 2, 3, 4))
         self.memory = rng.choice((80, 96, 128)) * MIB
         self.poison = rng.random() < 0.1
-        features = ['hint'] + ['poison'] * self.poison
+        features = ['poison'] * self.poison
         features += [f for f in ('event', 'indirect', 'stats', 'report') if rng.random() < 0.5]
         self.options = ',page-poison=on,vectors=2' if self.poison else ',vectors=2'
+        self.draw_protocol(features)
         self.what = 'seed %d: %d MiB, %d vCPUs, %s' % (seed, self.memory >> 20, self.smp, ' '.join(features))
         self.vm = self.machine('guest')
         self.vm.expect(rb'guest ready\n', 20)
@@ -61,9 +63,21 @@ class Guest:
         pages = int(self.vm.guest('pages').split()[1])
         self.first = rng.randrange(64, pages // 2)
         self.count = rng.randrange(256, pages - self.first)
-        self.vm.send('balloon serve random %d %d %d\n' % (self.first, self.count, seed))
+        self.vm.send('balloon %s random %d %d %d\n' % (self.serve, self.first, self.count, seed))
         match = self.vm.expect(rb'ledger 0x([0-9a-f]+) pages (\d+)\nserving\n')
         self.ledger_at, self.pages = int(match.group(1), 16), int(match.group(2))
+
+    def draw_protocol(self, features):
+        """By a generator of its own: what a seed meant before there were bitmaps, it still means."""
+        rng = random.Random('protocol %d' % self.seed)
+        self.by = rng.choice(PROTOCOLS)
+        if self.by == 'hints':
+            self.serve = 'serve'
+            features += ['hint']
+        else:
+            self.serve = 'share'
+            self.options += ',free-page-bitmap=on,page-bitmap=on'
+            features += ['bitmap'] + rng.choice(([], ['hint'])) + rng.choice(([], ['pagebitmap']))
 
     def machine(self, name, **kwargs):
         iothread = self.rng.random() < 0.5
@@ -104,20 +118,24 @@ class Guest:
     def hop(self):
         """One migration, come what may of it."""
         fault = self.rng.choice((None, None, None, 'cancel', 'kill', 'cut'))
-        self.forget()
+        self.parameters = {}
+        try:
+            self.forget()
+            self.migrate(fault)
+        except Failure as e:
+            raise Failure('%s; %s, fault %s: %s' % (self.what, self.parameters, fault, e)) from None
+
+    def migrate(self, fault):
         target = self.machine('target', incoming='defer', args=['-S'])
-        parameters = self.set_parameters(target)
+        self.parameters = self.set_parameters(target)
         path = target.dir + '/mig'
         target.qmp.command('migrate-incoming', uri='unix:' + path)
         with socket.socket(socket.AF_UNIX) as channel:
             channel.connect(path)
             self.vm.qmp.pass_fd('mig', channel.fileno())
             self.vm.qmp.command('migrate', uri='fd:mig')
-            try:
-                self.befall(fault, target, channel)
-                self.arrive(target)
-            except Failure as e:
-                raise Failure('%s; %s, fault %s: %s' % (self.what, parameters, fault, e)) from None
+            self.befall(fault, target, channel)
+            self.arrive(target)
 
     def befall(self, fault, target, channel):
         if fault:
@@ -134,6 +152,8 @@ class Guest:
         info = self.wait_end()
         self.counts.add('migrations')
         self.counts.add(info['status'])
+        if info['status'] == 'completed':
+            self.counts.add('by ' + self.by)
         for name in SUMMED:
             self.counts.add(name, info.get('free-pages', {}).get(name, 0))
         if info['status'] == 'completed' and self.has_arrived(target):
