@@ -173,10 +173,25 @@ static bool share_chunk(struct virtio_balloon *b, uint32_t id, const struct chun
     return taken;
 }
 
+/* The same for an end, which also says what is free, and may say what was dropped of `drop`. */
+static uint32_t end_request(struct virtio_balloon *b, uint32_t id, uint64_t free_pages, uint32_t *drop)
+{
+    uint32_t request;
+
+    g_mutex_lock(&b->hint_lock);
+    request = id == b->bitmap_id ? b->bitmap_request : 0;
+    *drop = b->bitmap_drop;
+    if (request && b->bitmap_guest_free == UINT64_MAX) {
+        b->bitmap_guest_free = MIN(free_pages, ram_total() >> GUEST_PAGE_BITS) << GUEST_PAGE_BITS;
+    }
+    g_mutex_unlock(&b->hint_lock);
+    return request;
+}
+
 static void take_end(struct virtio_balloon *b, const struct balloon_cursor *cursor)
 {
     struct virtio_balloon_bitmap_end end;
-    uint32_t request = open_request(b, cursor->piece.id);
+    uint32_t request, drop;
 
     if (virtqueue_element_read(&cursor->element, HEADER_SIZE, &end, sizeof(end)) < sizeof(end)) {
         free_page_rejected(FREE_PAGE_MALFORMED);
@@ -184,12 +199,10 @@ static void take_end(struct virtio_balloon *b, const struct balloon_cursor *curs
     }
     trace_virtio_balloon_bitmap_end(cursor->piece.id, end.free_pages, end.walk_ns, end.dropped, end.refused,
                                     end.dropped_pages);
+    request = end_request(b, cursor->piece.id, end.free_pages, &drop);
     if (request) {
-        if (b->bitmap_guest_free == UINT64_MAX) {
-            b->bitmap_guest_free = end.free_pages << GUEST_PAGE_BITS;
-        }
-        if (b->bitmap_drop) {
-            free_page_guest_dropped(request, end.dropped & b->bitmap_drop, end.refused & b->bitmap_drop,
+        if (drop) {
+            free_page_guest_dropped(request, end.dropped & drop, end.refused & drop,
                                     MIN(end.dropped_pages, ram_total() >> GUEST_PAGE_BITS) << GUEST_PAGE_BITS);
         }
         free_page_guest_stopped(request);
@@ -264,18 +277,19 @@ void balloon_bitmap_config(struct virtio_balloon *b, struct virtio_balloon_bitma
 {
     g_mutex_lock(&b->hint_lock);
     config->request_id = b->bitmap_request ? b->bitmap_id : 0;
-    config->drop_caches = b->bitmap_request ? b->bitmap_drop : 0;
+    config->drop_caches = b->bitmap_drop;
     g_mutex_unlock(&b->hint_lock);
 }
 
 /* Returns the migration's id that was open until now, 0 if none was. */
-static uint32_t set_request(struct virtio_balloon *b, uint32_t request)
+static uint32_t set_request(struct virtio_balloon *b, uint32_t request, uint32_t drop)
 {
     uint32_t before;
 
     g_mutex_lock(&b->hint_lock);
     before = b->bitmap_request;
     b->bitmap_request = request;
+    b->bitmap_drop = drop;
     if (request) {
         b->bitmap_id = MAX(b->bitmap_id + 1, 1); /* 0 says that there is none */
     }
@@ -295,8 +309,7 @@ static void provider_start(struct free_page_provider *provider, uint32_t id)
     struct virtio_balloon *b = balloon_of(provider);
 
     provider->poison = virtio_has_feature(&b->vdev, VIRTIO_BALLOON_F_PAGE_POISON);
-    b->bitmap_drop = provider->drop_caches; /* no request is open: nobody reads it */
-    set_request(b, id);
+    set_request(b, id, provider->drop_caches);
     trace_virtio_balloon_bitmap_request(id, b->bitmap_id);
     virtio_notify_config(&b->vdev);
 }
@@ -305,7 +318,7 @@ static void provider_stop(struct free_page_provider *provider)
 {
     struct virtio_balloon *b = balloon_of(provider);
 
-    if (set_request(b, 0)) {
+    if (set_request(b, 0, 0)) {
         virtio_notify_config(&b->vdev);
     }
 }
@@ -319,7 +332,11 @@ static void provider_done(struct free_page_provider *provider)
 /* The answer itself says what is free. */
 static void provider_sample(struct free_page_provider *provider)
 {
-    balloon_of(provider)->bitmap_guest_free = UINT64_MAX;
+    struct virtio_balloon *b = balloon_of(provider);
+
+    g_mutex_lock(&b->hint_lock);
+    b->bitmap_guest_free = UINT64_MAX;
+    g_mutex_unlock(&b->hint_lock);
 }
 
 static void provider_drain(struct free_page_provider *provider)
@@ -329,12 +346,18 @@ static void provider_drain(struct free_page_provider *provider)
 
 static uint64_t provider_guest_free(struct free_page_provider *provider)
 {
-    return balloon_of(provider)->bitmap_guest_free;
+    struct virtio_balloon *b = balloon_of(provider);
+    uint64_t bytes;
+
+    g_mutex_lock(&b->hint_lock);
+    bytes = b->bitmap_guest_free;
+    g_mutex_unlock(&b->hint_lock);
+    return bytes;
 }
 
 void balloon_bitmap_stop(struct virtio_balloon *b, FreePageState why)
 {
-    uint32_t open = set_request(b, 0);
+    uint32_t open = set_request(b, 0, 0);
 
     if (open) {
         free_page_device_stopped(open, why);

@@ -20,7 +20,7 @@ static unsigned long *bits(void)
 }
 
 /* Header and bitmap, in descriptors of odd sizes. */
-static void send_raw(unsigned q, struct virtio_balloon_bitmap_header header, uint32_t bytes)
+static void offer_raw(unsigned q, struct virtio_balloon_bitmap_header header, uint32_t bytes)
 {
     uint32_t part = MIN(bytes / 2 + 1, bytes);
 
@@ -31,6 +31,11 @@ static void send_raw(unsigned q, struct virtio_balloon_bitmap_header header, uin
     guest_desc(q, 3, BITS + part, bytes - part, 0, 0);
     guest_offer(q, 0);
     guest_kick(q);
+}
+
+static void send_raw(unsigned q, struct virtio_balloon_bitmap_header header, uint32_t bytes)
+{
+    offer_raw(q, header, bytes);
     g_assert_true(guest_wait_used(q, 1));
 }
 
@@ -317,6 +322,31 @@ static void test_drop_caches(void)
     guest_unplug();
 }
 
+/* An iothread takes the end; meanwhile somebody asks what it said. */
+static void test_iothread(void)
+{
+    struct iothread *iothread = iothread_new("io0", NULL);
+    struct virtio_balloon_bitmap_end *end = guest_ptr(BITS);
+
+    start(PROPERTIES("free-page-bitmap=on", "iothread=io0"), F(FREE_PAGE_BITMAP), 3);
+    for (uint32_t i = 1; i <= 50; i++) {
+        provider->drop_caches = i % 4;
+        provider->sample(provider);
+        start_request(i);
+        *end = (struct virtio_balloon_bitmap_end){ .free_pages = i, .dropped = i % 4 };
+        offer_raw(QUEUE, (struct virtio_balloon_bitmap_header){ .id = reg_read(REQUEST, 4),
+                                                                .type = VIRTIO_BALLOON_END }, sizeof(*end));
+        for (int n = 0; n < 100000 && provider->guest_free(provider) == UINT64_MAX; n++) {
+            g_usleep(10);
+        }
+        g_assert_cmpuint(provider->guest_free(provider), ==, i * 4096);
+        provider->stop(provider);
+        g_assert_true(guest_wait_used(QUEUE, 1));
+    }
+    guest_unplug();
+    g_assert_true(iothread_delete(iothread, NULL));
+}
+
 /* A guest that only shares, or a host that wants it so: the full size is no news, anything less has no effect. */
 static void check_keeps_its_memory(const char *const *properties, uint64_t features, const char *why)
 {
@@ -363,6 +393,7 @@ int main(int argc, char **argv)
     g_test_add_func("/balloon/bitmap/inflate", test_inflate);
     g_test_add_func("/balloon/bitmap/sources", test_sources);
     g_test_add_func("/balloon/bitmap/drop-caches", test_drop_caches);
+    g_test_add_func("/balloon/bitmap/iothread", test_iothread);
     g_test_add_func("/balloon/keeps-its-memory", test_keeps_its_memory);
     return g_test_run();
 }

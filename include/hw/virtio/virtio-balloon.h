@@ -76,7 +76,7 @@ struct virtio_balloon {
     bool hint_resume_done;         /* it came with the stream: nobody here will ask for it */
     struct free_page_provider provider;
 
-    /* Free pages by bitmap. `hint_lock` guards the id and the request. */
+    /* Free pages by bitmap. `hint_lock` guards these four. */
     uint32_t bitmap_id;            /* the id that the guest sees: ours, counted on as hint_id is; migrated */
     uint32_t bitmap_request;       /* the migration's id behind it; 0: none open */
     uint32_t bitmap_drop;          /* what this request asks the guest to drop, VIRTIO_BALLOON_DROP_* */
