@@ -317,6 +317,8 @@ void tcg_cpu_run(struct x86_cpu *cpu)
         if (cpu->debug_step) {
             debug_stop(cpu); /* a fault's delivery is a step */
         }
+    } else if (__builtin_expect(x86_injected_pending(cpu), 0)) {
+        x86_injected_take(cpu); /* as if raised here */
     }
     if (!cpu->debug_hold) {
         run_blocks(cpu);

@@ -474,6 +474,11 @@ static void apic_init_reset(void *opaque)
     apic_update_irq(apic);
 }
 
+static bool apic_waits_for_sipi(void *opaque)
+{
+    return ((struct apic *)opaque)->wait_for_sipi;
+}
+
 static bool apic_take_sipi(void *opaque, uint8_t *vector)
 {
     struct apic *apic = opaque;
@@ -502,6 +507,7 @@ static const struct x86_apic_ops apic_ops = {
     .set_tpr = apic_set_tpr,
     .get_tpr = apic_get_tpr,
     .init_reset = apic_init_reset,
+    .waits_for_sipi = apic_waits_for_sipi,
     .take_sipi = apic_take_sipi,
     .get_tsc_deadline = apic_get_tsc_deadline,
     .set_tsc_deadline = apic_set_tsc_deadline,

@@ -8,7 +8,7 @@
 
 #include "target/i386/cpu-models.h"
 
-/* Names by word and bit; NULL: none, or never to be had here. Two bits of a word may share a name: they go together. */
+/* By word and bit; NULL: no name, or never to be had here. Two bits of a word may share one: they go together. */
 static const char *const names[FEAT_WORDS][32] = {
     [FEAT_1_EDX] = {
         "fpu", "vme", "de", "pse", "tsc", "msr", "pae", "mce", "cx8", "apic", NULL, "sep", "mtrr", "pge", "mca",

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * CPU models and -cpu. A model shows what QEMU 7.2 shows for it, less what is not carried or built here: under the
- * software CPU that is SVM, AVX and all that stands on it, SHA, MPX, 3DNow!, SSE4a, LA57, PKU, MONITOR; under KVM what
- * accel/kvm/cpuid.c says.
+ * software CPU that is SVM, AVX and all that stands on it, SHA, MPX, 3DNow!, SSE4a, LA57, PKU, MONITOR; under KVM
+ * what accel/kvm/cpuid.c says.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -6,8 +6,8 @@
 #include "target/i386/cpu.h"
 
 /* XSAVE components, by their number in XCR0 (SDM 1, 13.1): 0 x87 .. 9 protection keys. */
-enum { XSAVE_AVX = 2, XSAVE_BNDREGS, XSAVE_BNDCSR, XSAVE_OPMASK, XSAVE_ZMM_HI256, XSAVE_HI16_ZMM, XSAVE_PKRU = 9,
-       XSAVE_COMPONENTS };
+enum { XSAVE_AVX = 2, XSAVE_BNDREGS, XSAVE_BNDCSR, XSAVE_OPMASK, XSAVE_ZMM_HI256, XSAVE_HI16_ZMM,
+       XSAVE_PT /* a supervisor's, in no XCR0 */, XSAVE_PKRU, XSAVE_COMPONENTS };
 #define XSAVE_LEGACY 0x240 /* x87 and SSE, header */
 
 /* A model of the table, or a copy of one, made up as -cpu says. */

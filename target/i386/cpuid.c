@@ -81,7 +81,7 @@ uint64_t x86_xcr0_possible(const struct x86_cpu *cpu)
         return 1;
     }
     for (unsigned i = XSAVE_AVX; i < XSAVE_COMPONENTS; i++) {
-        if (cpu->model->xsave[i].size &&
+        if (i != XSAVE_PT && cpu->model->xsave[i].size &&
             x86_feature(&cpu->features, component_features[i].word, component_features[i].bit)) {
             xcr0 |= 1ull << i;
         }

@@ -337,6 +337,31 @@ void x86_interrupt_deliver(struct x86_cpu *cpu, int vector)
     cpu->delivering_external = false;
 }
 
+/*
+ * Software interrupts, INT3 and INTO are left to the instruction, which has not run yet: RIP still is at it. So is
+ * what delivered an exception that was lost with its error code (see exception_out() in vmstate-save.c).
+ */
+void x86_injected_take(struct x86_cpu *cpu)
+{
+    struct x86_beyond *b = &cpu->beyond;
+    int exception = b->exception_nr, interrupt = b->soft_interrupt ? -1 : b->interrupt_injected;
+    bool nmi = b->nmi_injected;
+
+    b->exception_nr = b->interrupt_injected = -1;
+    b->exception_injected = b->exception_pending = b->nmi_injected = b->soft_interrupt = false;
+    if (exception >= 0 && exception != EXCP_BP && exception != EXCP_OF) {
+        cpu->exception = exception;
+        cpu->exception_has_error = b->has_error_code;
+        cpu->exception_error = b->error_code;
+        x86_exception_take(cpu);
+    } else if (nmi) {
+        cpu->nmi_blocked = true;
+        x86_interrupt_deliver(cpu, EXCP_NMI);
+    } else if (interrupt >= 0) {
+        x86_interrupt_deliver(cpu, interrupt);
+    }
+}
+
 void x86_software_interrupt(struct x86_cpu *cpu, uint8_t vector, uint64_t next_rip)
 {
     struct event event = { .vector = vector, .software = true, .rip = next_rip };

@@ -7,6 +7,7 @@
 #include "target/i386/cpu.h"
 
 extern const struct vmstate_description vmstate_x86_cpu, vmstate_x86_cpu_common;
+extern const struct vmstate_description *const vmstate_x86_cpu_subsections[];
 /* What they save and load `cpu` through. */
 void *x86_cpu_vmstate_opaque(struct x86_cpu *cpu);
 

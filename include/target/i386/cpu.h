@@ -163,6 +163,7 @@ struct x86_apic_ops {
     uint8_t (*get_tpr)(void *apic);
     /* INIT: APIC state; sets halted on an AP (it waits for SIPI), clears it on the BSP */
     void (*init_reset)(void *apic);
+    bool (*waits_for_sipi)(void *apic);
     /* SIPI: true once per INIT; then x86_cpu_start_at_sipi(cpu, *vector) */
     bool (*take_sipi)(void *apic, uint8_t *vector);
     uint64_t (*get_tsc_deadline)(void *apic);

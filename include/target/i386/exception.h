@@ -7,6 +7,13 @@
 
 /* Delivers cpu->exception (RIP committed), applying the double-fault rules if a delivery was under way; may raise. */
 void x86_exception_take(struct x86_cpu *cpu);
+/* Was another accelerator delivering an event when it stopped? */
+static inline bool x86_injected_pending(const struct x86_cpu *cpu)
+{
+    return cpu->beyond.exception_nr >= 0 || cpu->beyond.interrupt_injected >= 0 || cpu->beyond.nmi_injected;
+}
+/* Delivers that event; may raise. */
+void x86_injected_take(struct x86_cpu *cpu);
 /* Between instructions: raises a trap (RIP is the next instruction's). */
 G_GNUC_NORETURN void x86_raise_trap(struct x86_cpu *cpu, enum x86_exception vector);
 
