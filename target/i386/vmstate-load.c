@@ -201,6 +201,21 @@ static void nmi_in(struct x86_cpu *cpu)
     }
 }
 
+/*
+ * `halted` came before, with cpu_common. Stock's KVM leaves it out for a vCPU that waits for its SIPI, and stock's
+ * software CPU says nothing here.
+ */
+static void mp_state_in(struct x86_cpu *cpu)
+{
+    struct x86_beyond *b = &cpu->beyond;
+
+    if (!kvm_irqchip_in_kernel() && b->mp_state != KVM_MP_STATE_RUNNABLE) {
+        __atomic_store_n(&cpu->halted, true, __ATOMIC_RELEASE);
+    } else if (cpu->halted && b->mp_state == KVM_MP_STATE_RUNNABLE) {
+        b->mp_state = KVM_MP_STATE_HALTED;
+    }
+}
+
 static void beyond_in(struct x86_cpu *cpu, const struct wire *w)
 {
     struct x86_beyond *b = &cpu->beyond;
@@ -218,6 +233,7 @@ static void beyond_in(struct x86_cpu *cpu, const struct wire *w)
     b->pkrs = w->pkrs;
     b->tsx_ctrl = w->tsx_ctrl;
     nmi_in(cpu);
+    mp_state_in(cpu);
     if (!kvm_irqchip_in_kernel() && cpu->apic_ops) {
         cpu->apic_ops->set_tsc_deadline(cpu->apic, b->tsc_deadline);
         b->tsc_deadline = 0;

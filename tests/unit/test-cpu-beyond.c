@@ -339,6 +339,29 @@ static void test_out_of_range(void)
     expect_refused(bytes, "'cpu/nested_state'");
 }
 
+/* A vCPU of KVM's that waits, which cpu_common need not say. */
+static void test_waiting(void)
+{
+    GByteArray *bytes;
+
+    begin();
+    vcpus[0]->halted = true;
+    bytes = save(vcpus[0]);
+    g_assert_true(load(vcpus[1], bytes, bytes->len, NULL));
+    g_assert_true(vcpus[1]->halted);
+    g_assert_cmpuint(vcpus[1]->beyond.mp_state, ==, KVM_MP_STATE_HALTED);
+    g_byte_array_unref(bytes);
+    vcpus[0]->halted = false;
+    bytes = save(vcpus[0]);
+    g_assert_true(load(vcpus[1], bytes, bytes->len, NULL)); /* from a software CPU: the state is in `halted` only */
+    g_assert_true(vcpus[1]->halted);
+    g_assert_cmpuint(vcpus[1]->beyond.mp_state, ==, KVM_MP_STATE_HALTED);
+    vcpus[1]->halted = false;
+    g_assert_true(load(vcpus[1], bytes, bytes->len, NULL));
+    g_assert_false(vcpus[1]->halted);
+    g_byte_array_unref(bytes);
+}
+
 /* --- the counter --- */
 
 static void test_tsc(void)
@@ -470,6 +493,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cpu-beyond/features", test_features);
     g_test_add_func("/cpu-beyond/to-software", test_to_software);
     g_test_add_func("/cpu-beyond/out-of-range", test_out_of_range);
+    g_test_add_func("/cpu-beyond/waiting", test_waiting);
     g_test_add_func("/cpu-beyond/tsc", test_tsc);
     g_test_add_func("/cpu-beyond/exceptions-on-the-wire", test_exceptions_on_the_wire);
     g_test_add_func("/cpu-beyond/software-delivers", test_software_delivers);
