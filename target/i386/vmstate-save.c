@@ -122,7 +122,10 @@ static void exception_out(struct wire *w)
     w->has_payload = false;
 }
 
-/* With the APIC in the kernel, that knows; else it follows from what we know of the vCPU. */
+/*
+ * With the APIC in the kernel, that knows; else it follows from what we know of the vCPU. Stock's KVM leaves
+ * wait_for_sipi set for vCPUs that run, so that alone does not say it.
+ */
 static uint32_t mp_state(const struct x86_cpu *cpu)
 {
     const struct x86_apic_ops *apic = cpu->apic_ops;
@@ -130,13 +133,13 @@ static uint32_t mp_state(const struct x86_cpu *cpu)
     if (kvm_irqchip_in_kernel()) {
         return cpu->beyond.mp_state;
     }
-    if (apic && apic->waits_for_sipi && apic->waits_for_sipi(cpu->apic)) {
+    if (cpu->halted && apic && apic->waits_for_sipi && apic->waits_for_sipi(cpu->apic)) {
         return KVM_MP_STATE_UNINITIALIZED;
     }
     return cpu->halted ? KVM_MP_STATE_HALTED : KVM_MP_STATE_RUNNABLE;
 }
 
-/* The components with anything in them, of those that the CPU has. */
+/* All that the CPU has: what is in its initial state is sent as it is. */
 static uint64_t xstate_bv(const struct x86_cpu *cpu)
 {
     return x86_xcr0_possible(cpu) | 3;

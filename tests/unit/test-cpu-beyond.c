@@ -339,6 +339,33 @@ static void test_out_of_range(void)
     expect_refused(bytes, "'cpu/nested_state'");
 }
 
+static bool waits_for_sipi(void *apic)
+{
+    return true;
+}
+
+static uint64_t no_deadline(void *apic)
+{
+    return 0;
+}
+
+/* Its APIC's flag tells a vCPU that waits for its SIPI from one that sleeps, if it does not run. */
+static void test_sipi(void)
+{
+    static const struct x86_apic_ops ops = { .waits_for_sipi = waits_for_sipi, .get_tsc_deadline = no_deadline };
+    struct wire *w = x86_cpu_vmstate_opaque(vcpus[0]);
+
+    begin();
+    vcpus[0]->apic_ops = &ops;
+    g_byte_array_unref(save(vcpus[0]));
+    g_assert_cmpuint(w->b.mp_state, ==, KVM_MP_STATE_RUNNABLE);
+    vcpus[0]->halted = true;
+    g_byte_array_unref(save(vcpus[0]));
+    g_assert_cmpuint(w->b.mp_state, ==, KVM_MP_STATE_UNINITIALIZED);
+    vcpus[0]->halted = false;
+    vcpus[0]->apic_ops = NULL;
+}
+
 /* A vCPU of KVM's that waits, which cpu_common need not say. */
 static void test_waiting(void)
 {
@@ -493,6 +520,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cpu-beyond/features", test_features);
     g_test_add_func("/cpu-beyond/to-software", test_to_software);
     g_test_add_func("/cpu-beyond/out-of-range", test_out_of_range);
+    g_test_add_func("/cpu-beyond/sipi", test_sipi);
     g_test_add_func("/cpu-beyond/waiting", test_waiting);
     g_test_add_func("/cpu-beyond/tsc", test_tsc);
     g_test_add_func("/cpu-beyond/exceptions-on-the-wire", test_exceptions_on_the_wire);
