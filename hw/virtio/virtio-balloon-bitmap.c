@@ -93,8 +93,8 @@ static void chunk_load(const struct balloon_cursor *cursor, struct chunk *chunk)
 }
 
 /*
- * The chunk was worked off. What follows and is not RAM is not looked at: a header of a few bytes can speak of far more
- * of that than a guest has memory.
+ * The chunk was worked off. What follows and is not RAM is not looked at: a header of a few bytes can speak of far
+ * more of that than a guest has memory.
  */
 static void chunk_done(struct balloon_cursor *cursor, const struct chunk *chunk)
 {
