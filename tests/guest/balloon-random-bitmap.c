@@ -88,24 +88,25 @@ static bool large(uint64_t first, uint64_t at, uint64_t pages)
 
 /* --- Pieces without an effect: their pages are in use --- */
 
-static bool send_used(uint64_t first, uint64_t at, uint64_t pages, struct bitmap_header header, uint32_t bytes)
+static bool send_used(struct bitmap_header header, uint64_t at, uint64_t pages)
 {
-    ledger_rewrite(first, pages, 1);
     header.first = header.first ? header.first : at / PAGE_SIZE;
-    return bitmap_ones(&header, bytes);
+    return bitmap_ones(&header, (pages + 7) / 8);
 }
 
 /* Ids that were, or will not be for long. */
 static bool wrong_id(uint64_t first, uint64_t at, uint64_t pages)
 {
     const uint32_t ids[] = { answer_command() - 1, answer_command() + 0x10000, 0xffffffff, 0 };
-    struct bitmap_header header = { .id = ids[random_below(0, COUNT_OF(ids))], .page_shift = 12, .bits = pages };
-    return send_used(first, at, pages, header, (pages + 7) / 8);
+    pages = random_used(pages, &at);
+    return send_used((struct bitmap_header){ .id = ids[random_below(0, COUNT_OF(ids))], .page_shift = 12,
+                                             .bits = pages }, at, pages);
 }
 
 /* Each of these is ignored whole. */
 static bool malformed(uint64_t first, uint64_t at, uint64_t pages)
 {
+    pages = random_used(pages, &at);
     const struct bitmap_header bad[] = {
         { .page_shift = 12, .bits = 0 },
         { .page_shift = 12, .bits = (1 << 20) + 1 },
@@ -121,7 +122,7 @@ static bool malformed(uint64_t first, uint64_t at, uint64_t pages)
     };
     struct bitmap_header header = bad[random_below(0, COUNT_OF(bad))];
     header.id = bitmap_id();
-    return send_used(first, at, pages, header, (pages + 7) / 8);
+    return send_used(header, at, pages);
 }
 
 /* What is not RAM, behind the end and in the board's windows. */

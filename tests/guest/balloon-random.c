@@ -14,7 +14,7 @@
 #define BURST_PAGES 16
 #define BREAK_PAGES 8 /* what hostile acts may hint */
 
-static uint64_t *ledger;
+static uint64_t *ledger, used_pages;
 static volatile uint32_t ledger_held;
 static uint64_t random_state[SMP_MAX];
 static struct {
@@ -29,6 +29,12 @@ uint64_t random_below(unsigned cpu, uint64_t limit)
     x ^= x << 17;
     random_state[cpu] = x;
     return (x >> 11) % limit;
+}
+
+uint64_t random_used(uint64_t limit, uint64_t *at)
+{
+    uint64_t n = random_below(0, used_pages);
+    return neighbours(n, limit < used_pages - n ? limit : used_pages - n, at);
 }
 
 /* --- The ledger --- */
@@ -58,6 +64,7 @@ bool random_prepare(const struct page_range *range, uint64_t seed)
         ledger = page_alloc((test_pages() + 8 * PAGE_SIZE - 1) / (8 * PAGE_SIZE));
     }
     memset(ledger, 0, (test_pages() + 63) / 64 * 8);
+    used_pages = range->first;
     for (unsigned cpu = 0; cpu < SMP_MAX; cpu++) {
         random_state[cpu] = (seed + 1 + cpu) * 0x9e3779b97f4a7c15ull | 1;
         writers[cpu].at = writers[cpu].sweep = 0;
@@ -235,14 +242,13 @@ static bool random_act(uint64_t first, uint64_t at, uint64_t pages)
     }
 }
 
-/* Part of the answer comes too late, and the guest has begun to use what it calls free there. */
+/* Part of the answer comes too late, and calls free what is in use. */
 static bool answer_late(uint32_t id, const struct page_range *range)
 {
     if (protocol != &bitmap_protocol || answer_command() == id || random_below(0, 2)) {
         return true;
     }
-    uint64_t at, pages = neighbours(range->first, range->count < CHUNK_PAGES ? range->count : CHUNK_PAGES, &at);
-    ledger_rewrite(range->first, pages, 1);
+    uint64_t at, pages = random_used(CHUNK_PAGES, &at);
     return protocol->begin(id) && protocol->pages(at, pages);
 }
 

@@ -109,6 +109,8 @@ bool random_request(uint32_t id, const struct page_range *range);
 bool random_meanwhile(unsigned cpu, const struct page_range *range);
 void random_forget(void);
 uint64_t random_below(unsigned cpu, uint64_t limit);
+/* Neighbours that are in use, and mostly not written for a while: how many, at most `limit`, and where. */
+uint64_t random_used(uint64_t limit, uint64_t *at);
 
 /*
  * The ledger: what the guest has given away and not written since. Pages are given, and told to the host, in one
