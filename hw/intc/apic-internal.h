@@ -4,10 +4,12 @@
 #define FERRY_HW_INTC_APIC_INTERNAL_H
 
 #include "hw/intc/apic.h"
+#include "memory/memory.h"
 #include "util/clock.h"
 
 #define APIC_BASE_ADDRESS 0xfee00000u
 #define APIC_BASE_BSP (1u << 8)
+#define APIC_BASE_X2APIC (1u << 10)
 #define APIC_BASE_ENABLE (1u << 11)
 
 /* Indices into lvt[]: the order of the registers from 0x320 on. */
@@ -55,6 +57,10 @@ struct apic {
     int64_t timer_expiry;  /* only while saving and loading: next_time, or -1 if nothing is armed */
     int32_t sipi_vector, wait_for_sipi;
 
+    /* In the kernel: brings its registers here, puts them back. NULL: they are here. */
+    bool (*fetch)(struct apic *apic, GError **error);
+    bool (*store)(struct apic *apic, GError **error);
+
     /* Not in this section. */
     uint32_t esr_pending;  /* errors since the last write to ESR; lost in migration, as nothing can carry them */
     uint64_t tsc_deadline; /* the CPU's section has it */
@@ -82,6 +88,15 @@ void apic_update_irq(struct apic *apic);
 uint8_t apic_ppr(const struct apic *apic);
 /* Everything but base, id and arb_id to its power-up value. */
 void apic_init_state(struct apic *apic);
+/* Power-up. */
+void apic_reset(void *opaque);
+/* What the registers say takes effect. */
+bool apic_registers_changed(struct apic *apic, GError **error);
+/*
+ * The CPU gets this one, which is new; `region` is what answers at its address. Registers its section and reset.
+ */
+bool apic_attach(struct apic *apic, struct x86_cpu *cpu, const struct x86_apic_ops *ops,
+                 const struct memory_region_ops *region, GError **error);
 
 /* Notes an ESR_* bit, and delivers the error entry where it is new. */
 void apic_error(struct apic *apic, uint32_t bit);

@@ -32,16 +32,33 @@ static bool apic_pre_load(void *opaque, GError **error)
 
 static bool apic_pre_save(void *opaque, GError **error)
 {
-    apic_timer_store(opaque);
+    struct apic *apic = opaque;
+
+    if (apic->fetch) {
+        return apic->fetch(apic, error);
+    }
+    apic_timer_store(apic);
     return true;
+}
+
+/* x2APIC only where the kernel has it, and only as an enabled APIC's mode (SDM 3A, figure 11-27). */
+static bool base_supported(const struct apic *apic)
+{
+    uint32_t flags = apic->base & 0xfff, known = APIC_BASE_BSP | APIC_BASE_ENABLE;
+
+    if (apic->store && flags & APIC_BASE_ENABLE) {
+        known |= APIC_BASE_X2APIC;
+    }
+    return apic->base - flags == APIC_BASE_ADDRESS && !(flags & ~known);
 }
 
 static bool apic_post_load(void *opaque, int version, GError **error)
 {
     struct apic *apic = opaque;
 
-    if ((apic->base & ~0x900u) != APIC_BASE_ADDRESS) {
-        return error_setf(error, "apicbase 0x%x: only address 0x%x is supported", apic->base, APIC_BASE_ADDRESS);
+    if (!base_supported(apic)) {
+        return error_setf(error, "apicbase 0x%x: only address 0x%x is supported%s", apic->base, APIC_BASE_ADDRESS,
+                          apic->store ? "" : ", and no x2APIC");
     }
     if (apic->count_shift < 0 || apic->count_shift > 7) {
         return error_setf(error, "count_shift %d: should be 0 to 7", apic->count_shift);
@@ -60,9 +77,10 @@ static bool apic_post_load(void *opaque, int version, GError **error)
         apic->next_time = apic->timer_expiry;
     }
     apic->esr_pending = 0;
-    apic_timer_restore(apic);
-    apic_update_irq(apic);
-    return true;
+    if (!apic->store) {
+        apic_timer_restore(apic);
+    }
+    return apic_registers_changed(apic, error);
 }
 
 /* The names are the stream's, which its description lists; the struct's own are shorter. */
@@ -146,6 +164,9 @@ char *apic_describe(struct x86_cpu *cpu)
 
     if (!apic) {
         return g_string_free(g_string_assign(text, "No local APIC\n"), FALSE);
+    }
+    if (apic->fetch && !apic->fetch(apic, NULL)) {
+        return g_string_free(g_string_assign(text, "The kernel does not tell\n"), FALSE);
     }
     g_string_append_printf(text, "dumping local APIC state for CPU %d\n\n", cpu->index);
     for (int i = 0; i < LVT_COUNT; i++) {

@@ -464,14 +464,17 @@ void apic_init_state(struct apic *apic)
     timer_cancel(&apic->timer);
 }
 
-static void apic_init_reset(void *opaque)
+static void enter_init(struct apic *apic)
 {
-    struct apic *apic = opaque;
-
     apic_init_state(apic);
     apic->wait_for_sipi = !apic_is_bsp(apic);
     __atomic_store_n(&apic->cpu->halted, !apic_is_bsp(apic), __ATOMIC_RELAXED);
-    apic_update_irq(apic);
+}
+
+static void apic_init_reset(void *opaque)
+{
+    enter_init(opaque);
+    apic_update_irq(opaque);
 }
 
 static bool apic_waits_for_sipi(void *opaque)
@@ -513,8 +516,25 @@ static const struct x86_apic_ops apic_ops = {
     .set_tsc_deadline = apic_set_tsc_deadline,
 };
 
-/* Power-up. */
-static void apic_reset(void *opaque)
+bool apic_registers_changed(struct apic *apic, GError **error)
+{
+    if (apic->store) {
+        return apic->store(apic, error);
+    }
+    apic_update_irq(apic);
+    return true;
+}
+
+static void take_effect(struct apic *apic)
+{
+    GError *error = NULL;
+
+    if (!apic_registers_changed(apic, &error)) {
+        error_report_free(error);
+    }
+}
+
+void apic_reset(void *opaque)
 {
     struct apic *apic = opaque;
 
@@ -522,7 +542,8 @@ static void apic_reset(void *opaque)
     apic->id = (uint8_t)apic->cpu->apic_id;
     apic->arb_id = 0;
     apic->sipi_vector = 0;
-    apic_init_reset(apic);
+    enter_init(apic);
+    take_effect(apic);
 }
 
 void apic_preset_virtual_wire(struct x86_cpu *cpu)
@@ -532,33 +553,47 @@ void apic_preset_virtual_wire(struct x86_cpu *cpu)
     apic->svr = SVR_ENABLE | 0xff;
     apic->lvt[LVT_LINT0] = LVT_LEVEL | APIC_DELIVER_EXTINT << LVT_MODE_SHIFT;
     apic->lvt[LVT_LINT1] = LVT_LEVEL | APIC_DELIVER_NMI << LVT_MODE_SHIFT;
-    apic_update_irq(apic);
+    take_effect(apic);
+}
+
+/* At the address of the first CPU's, for all. */
+static void add_region(const struct memory_region_ops *ops)
+{
+    if (!apics) {
+        apics = g_ptr_array_new();
+        memory_region_init_io(&apic_region, ops, NULL, "apic-msi", APIC_REGION_SIZE);
+        memory_region_add(&system_memory, APIC_BASE_ADDRESS, &apic_region, 4096);
+    }
+}
+
+bool apic_attach(struct apic *apic, struct x86_cpu *cpu, const struct x86_apic_ops *ops,
+                 const struct memory_region_ops *region, GError **error)
+{
+    if (cpu->apic_id >= 0xff) {
+        return error_setf(error, "APIC ID %u of CPU %d needs x2APIC's wide IDs, which are not supported; at most 254",
+                          cpu->apic_id, cpu->index);
+    }
+    apic->cpu = cpu;
+    apic_timer_init(apic);
+    if (!vmstate_register("apic", cpu->index, &vmstate_apic, apic, error)) {
+        return false;
+    }
+    add_region(region);
+    g_ptr_array_add(apics, apic);
+    cpu->apic = apic;
+    cpu->apic_ops = ops;
+    apic_reset(apic);
+    reset_register(apic_reset, apic);
+    return true;
 }
 
 bool apic_create(struct x86_cpu *cpu, GError **error)
 {
-    struct apic *apic;
+    struct apic *apic = g_new0(struct apic, 1);
 
-    if (cpu->apic_id >= 0xff) {
-        return error_setf(error, "APIC ID %u of CPU %d needs x2APIC, which is not supported; at most 254",
-                          cpu->apic_id, cpu->index);
-    }
-    apic = g_new0(struct apic, 1);
-    apic->cpu = cpu;
-    apic_timer_init(apic);
-    if (!vmstate_register("apic", cpu->index, &vmstate_apic, apic, error)) {
+    if (!apic_attach(apic, cpu, &apic_ops, &apic_region_ops, error)) {
         g_free(apic);
         return false;
     }
-    if (!apics) {
-        apics = g_ptr_array_new();
-        memory_region_init_io(&apic_region, &apic_region_ops, NULL, "apic-msi", APIC_REGION_SIZE);
-        memory_region_add(&system_memory, APIC_BASE_ADDRESS, &apic_region, 4096);
-    }
-    g_ptr_array_add(apics, apic);
-    cpu->apic = apic;
-    cpu->apic_ops = &apic_ops;
-    apic_reset(apic);
-    reset_register(apic_reset, apic);
     return true;
 }

@@ -11,7 +11,7 @@
 
 #include "hw/core/irq-registry.h"
 #include "hw/intc/apic.h"
-#include "hw/intc/i8259.h"
+#include "hw/intc/i8259-internal.h"
 #include "hw/isa/isa.h"
 #include "memory/memory.h"
 #include "migration/vmstate.h"
@@ -29,35 +29,7 @@
 #define POLL_VALID 0x80
 #define CASCADE_LINE 2
 
-struct i8259 {
-    struct device dev;
-    /* In the order of the stream. */
-    uint8_t last_irr;         /* levels of the edge-triggered inputs */
-    uint8_t irr, imr, isr;
-    uint8_t priority_add;     /* the input that has the highest priority */
-    uint8_t irq_base;
-    uint8_t read_reg_select;  /* OCW3: 1 reads ISR */
-    uint8_t poll;
-    uint8_t special_mask;
-    uint8_t init_state;       /* the ICW expected at the odd port: 1 ICW2, 2 ICW3, 3 ICW4; 0: none */
-    uint8_t auto_eoi;
-    uint8_t rotate_on_auto_eoi;
-    uint8_t special_fully_nested_mode;
-    uint8_t init4;            /* ICW4 will come */
-    uint8_t single_mode;
-    uint8_t elcr;
-
-    /* Properties. */
-    bool master;
-    uint32_t iobase, elcr_address;
-    uint8_t elcr_mask;
-
-    struct irq *output;
-    bool output_level;
-    struct memory_region region, elcr_region;
-};
-
-static struct i8259 *pair[2]; /* master, slave */
+struct i8259 *i8259_pair[2];
 static struct irq pair_inputs[16], cascade;
 
 /* 0 is the highest, 8: none is set. */
@@ -126,12 +98,12 @@ static void i8259_set_input(struct i8259 *pic, int n, bool level)
 
 static void pair_set_input(void *opaque, int n, bool level)
 {
-    i8259_set_input(pair[n / 8], n % 8, level);
+    i8259_set_input(i8259_pair[n / 8], n % 8, level);
 }
 
 static void cascade_set(void *opaque, int n, bool level)
 {
-    i8259_set_input(pair[0], CASCADE_LINE, level);
+    i8259_set_input(i8259_pair[0], CASCADE_LINE, level);
 }
 
 static void input_acknowledged(struct i8259 *pic, int n)
@@ -149,7 +121,7 @@ static void input_acknowledged(struct i8259 *pic, int n)
 
 int i8259_acknowledge(void)
 {
-    struct i8259 *master = pair[0], *slave = pair[1];
+    struct i8259 *master = i8259_pair[0], *slave = i8259_pair[1];
     int n;
 
     if (!master || !slave) {
@@ -332,15 +304,35 @@ static uint64_t elcr_read(void *opaque, hwaddr offset, unsigned size)
 static const struct memory_region_ops i8259_ops = { .read = i8259_read, .write = i8259_write, .max_access = 1 };
 static const struct memory_region_ops elcr_ops = { .read = elcr_read, .write = elcr_write, .max_access = 1 };
 
-static void i8259_reset(struct device *dev)
+/* What the registers say takes effect. */
+static bool registers_changed(struct i8259 *pic, GError **error)
+{
+    if (pic->store) {
+        return pic->store(pic, error);
+    }
+    i8259_update_irq(pic);
+    return true;
+}
+
+void i8259_reset(struct device *dev)
 {
     struct i8259 *pic = (struct i8259 *)dev;
+    GError *error = NULL;
 
     icw1_write(pic, ICW1_SELECT);
     pic->init_state = 0;
     pic->irq_base = 0;
     pic->irr = pic->elcr = pic->last_irr = 0;
-    i8259_update_irq(pic);
+    if (!registers_changed(pic, &error)) {
+        error_report_free(error);
+    }
+}
+
+static bool i8259_pre_save(void *opaque, GError **error)
+{
+    struct i8259 *pic = opaque;
+
+    return !pic->fetch || pic->fetch(pic, error);
 }
 
 static bool i8259_post_load(void *opaque, int version, GError **error)
@@ -356,8 +348,7 @@ static bool i8259_post_load(void *opaque, int version, GError **error)
     if (pic->elcr & ~pic->elcr_mask) {
         return error_setf(error, "elcr 0x%x: only 0x%x can be level-triggered", pic->elcr, pic->elcr_mask);
     }
-    i8259_update_irq(pic);
-    return true;
+    return registers_changed(pic, error);
 }
 
 static const struct vmstate_field i8259_fields[] = {
@@ -380,21 +371,31 @@ static const struct vmstate_field i8259_fields[] = {
     VMSTATE_END
 };
 
-static const struct vmstate_description vmstate_i8259 = {
+const struct vmstate_description vmstate_i8259 = {
     .name = "i8259", .version = 1, .minimum_version = 1,
+    .pre_save = i8259_pre_save,
     .post_load = i8259_post_load,
     .fields = i8259_fields,
 };
 
+bool i8259_join_pair(struct i8259 *pic, GError **error)
+{
+    int which = pic->master ? 0 : 1;
+
+    if (i8259_pair[which]) {
+        return error_setf(error, "there is a %s i8259 already", pic->master ? "master" : "slave");
+    }
+    i8259_pair[which] = pic;
+    return true;
+}
+
 static bool i8259_realize(struct device *dev, GError **error)
 {
     struct i8259 *pic = (struct i8259 *)dev;
-    int which = pic->master ? 0 : 1;
 
-    if (pair[which]) {
-        return error_setf(error, "there is a %s i8259 already", pic->master ? "master" : "slave");
+    if (!i8259_join_pair(pic, error)) {
+        return false;
     }
-    pair[which] = pic;
     memory_region_init_io(&pic->region, &i8259_ops, pic, "pic", 2);
     memory_region_add(&system_io, pic->iobase, &pic->region, 0);
     memory_region_init_io(&pic->elcr_region, &elcr_ops, pic, "elcr", 1);
@@ -411,10 +412,10 @@ static void i8259_unrealize(struct device *dev)
     memory_region_cleanup(&pic->region);
     memory_region_remove(&pic->elcr_region);
     memory_region_cleanup(&pic->elcr_region);
-    pair[pic->master ? 0 : 1] = NULL;
+    i8259_pair[pic->master ? 0 : 1] = NULL;
 }
 
-static const struct property i8259_properties[] = {
+const struct property i8259_properties[] = {
     PROPERTY(UINT32, "iobase", struct i8259, iobase, 0x20, "first of its two ports"),
     PROPERTY(UINT32, "elcr_addr", struct i8259, elcr_address, 0x4d0, "port of its edge/level register"),
     PROPERTY(UINT8, "elcr_mask", struct i8259, elcr_mask, 0xf8, "inputs that can be level-triggered"),
@@ -435,9 +436,9 @@ const struct device_type i8259_type = {
     .reset = i8259_reset,
 };
 
-static bool create_one(bool master, struct irq *output, GError **error)
+static bool create_one(const struct device_type *type, bool master, struct irq *output, GError **error)
 {
-    struct device *dev = device_new(&i8259_type, error);
+    struct device *dev = device_new(type, error);
 
     if (!dev) {
         return false;
@@ -456,12 +457,17 @@ static bool create_one(bool master, struct irq *output, GError **error)
     return true;
 }
 
+bool i8259_create_pair(const struct device_type *type, struct irq *const outputs[2], GError **error)
+{
+    return create_one(type, true, outputs[0], error) && create_one(type, false, outputs[1], error);
+}
+
 struct irq *i8259_create(struct irq *intr, GError **error)
 {
     cascade = (struct irq){ .set = cascade_set };
     irq_init_array(pair_inputs, 16, pair_set_input, NULL);
     irq_inputs_register("i8259", pair_inputs, 16);
-    if (!create_one(true, intr, error) || !create_one(false, &cascade, error)) {
+    if (!i8259_create_pair(&i8259_type, (struct irq *const[2]){ intr, &cascade }, error)) {
         return NULL;
     }
     apic_extint_acknowledge = i8259_acknowledge;
@@ -473,9 +479,9 @@ char *i8259_describe(void)
     GString *text = g_string_new(NULL);
 
     for (int i = 1; i >= 0; i--) {
-        const struct i8259 *pic = pair[i];
+        struct i8259 *pic = i8259_pair[i];
 
-        if (pic) {
+        if (pic && i8259_pre_save(pic, NULL)) {
             g_string_append_printf(text, "pic%d: irr=%02x imr=%02x isr=%02x hprio=%d irq_base=%02x rr_sel=%d "
                                    "elcr=%02x fnm=%d\n", i, pic->irr, pic->imr, pic->isr, pic->priority_add,
                                    pic->irq_base, pic->read_reg_select, pic->elcr, pic->special_fully_nested_mode);

@@ -12,40 +12,17 @@
  */
 #include "hw/core/irq-registry.h"
 #include "hw/intc/apic.h"
-#include "hw/intc/ioapic.h"
+#include "hw/intc/ioapic-internal.h"
 #include "memory/memory.h"
 #include "migration/vmstate.h"
 #include "trace/hw_intc.h"
 
 #define IOAPIC_VERSION 0x20u
+#define IOAPIC_KERNEL_VERSION 0x11u /* what KVM's says of itself */
 #define IOAPIC_SIZE 0x1000
 
 enum { WINDOW_SELECT = 0x00, WINDOW_DATA = 0x10, WINDOW_EOI = 0x40 };
 enum { REG_ID = 0x00, REG_VERSION = 0x01, REG_ARBITRATION = 0x02, REG_REDIRECTION = 0x10 };
-
-#define ENTRY_VECTOR 0xffu
-#define ENTRY_MODE_SHIFT 8
-#define ENTRY_LOGICAL (1ull << 11)
-#define ENTRY_STATUS (1ull << 12)
-#define ENTRY_ACTIVE_LOW (1ull << 13)
-#define ENTRY_REMOTE_IRR (1ull << 14)
-#define ENTRY_LEVEL (1ull << 15)
-#define ENTRY_MASKED (1ull << 16)
-#define ENTRY_DEST_SHIFT 56
-#define ENTRY_READ_ONLY (ENTRY_STATUS | ENTRY_REMOTE_IRR)
-#define ENTRY_WRITABLE (0xff0000000001afffull & ~ENTRY_READ_ONLY)
-
-struct ioapic {
-    struct device dev;
-    uint8_t id;
-    uint8_t select;
-    uint32_t irr;
-    uint64_t entries[IOAPIC_PINS];
-
-    uint32_t levels; /* as the lines are now; after a load, what irr says of level pins */
-    struct irq inputs[IOAPIC_PINS];
-    struct memory_region region;
-};
 
 static struct ioapic *the_ioapic; /* what apic_eoi_hook and `info pic` look at */
 
@@ -53,8 +30,8 @@ static void entry_send(struct ioapic *ioapic, int pin)
 {
     uint64_t entry = ioapic->entries[pin];
 
-    apic_bus_deliver((uint8_t)(entry >> ENTRY_DEST_SHIFT), entry & ENTRY_LOGICAL, entry >> ENTRY_MODE_SHIFT & 7,
-                     entry & ENTRY_VECTOR, entry & ENTRY_LEVEL);
+    apic_bus_deliver((uint8_t)(entry >> IOAPIC_ENTRY_DEST_SHIFT), entry & IOAPIC_ENTRY_LOGICAL, entry >> IOAPIC_ENTRY_MODE_SHIFT & 7,
+                     entry & IOAPIC_ENTRY_VECTOR, entry & IOAPIC_ENTRY_LEVEL);
 }
 
 /* Sends for every pin of `pins` that has something to send. */
@@ -64,15 +41,15 @@ static void ioapic_service(struct ioapic *ioapic, uint32_t pins)
         int pin = __builtin_ctz(pins);
         uint64_t *entry = &ioapic->entries[pin];
 
-        if (*entry & ENTRY_MASKED) {
+        if (*entry & IOAPIC_ENTRY_MASKED) {
             continue;
         }
-        if (!(*entry & ENTRY_LEVEL)) {
+        if (!(*entry & IOAPIC_ENTRY_LEVEL)) {
             ioapic->irr &= ~(1u << pin);
-        } else if (*entry & ENTRY_REMOTE_IRR) {
+        } else if (*entry & IOAPIC_ENTRY_REMOTE_IRR) {
             continue; /* the last one is still in service */
         } else {
-            *entry |= ENTRY_REMOTE_IRR;
+            *entry |= IOAPIC_ENTRY_REMOTE_IRR;
         }
         entry_send(ioapic, pin);
     }
@@ -89,13 +66,13 @@ static void ioapic_set_input(void *opaque, int pin, bool level)
     }
     trace_ioapic_set_input(pin, level);
     ioapic->levels ^= bit;
-    if (level && (entry & (ENTRY_LEVEL | ENTRY_MASKED)) == ENTRY_MASKED) {
+    if (level && (entry & (IOAPIC_ENTRY_LEVEL | IOAPIC_ENTRY_MASKED)) == IOAPIC_ENTRY_MASKED) {
         return; /* an edge on a masked pin is not remembered (82093AA 3.2.4) */
     }
     if (level) {
         ioapic->irr |= bit;
         ioapic_service(ioapic, bit);
-    } else if (entry & ENTRY_LEVEL) {
+    } else if (entry & IOAPIC_ENTRY_LEVEL) {
         ioapic->irr &= ~bit;
     }
 }
@@ -108,8 +85,8 @@ static void ioapic_eoi(uint8_t vector)
     for (int pin = 0; pin < IOAPIC_PINS; pin++) {
         uint64_t *entry = &ioapic->entries[pin];
 
-        if ((*entry & ENTRY_VECTOR) == vector && (*entry & ENTRY_LEVEL) && (*entry & ENTRY_REMOTE_IRR)) {
-            *entry &= ~ENTRY_REMOTE_IRR;
+        if ((*entry & IOAPIC_ENTRY_VECTOR) == vector && (*entry & IOAPIC_ENTRY_LEVEL) && (*entry & IOAPIC_ENTRY_REMOTE_IRR)) {
+            *entry &= ~IOAPIC_ENTRY_REMOTE_IRR;
             ended |= 1u << pin;
         }
     }
@@ -136,7 +113,7 @@ static uint32_t register_read(const struct ioapic *ioapic)
 static void entry_write(struct ioapic *ioapic, unsigned pin, bool high, uint32_t value)
 {
     uint64_t *entry = &ioapic->entries[pin];
-    uint64_t mask = (high ? 0xffffffff00000000ull : 0xffffffffull) & ENTRY_WRITABLE;
+    uint64_t mask = (high ? 0xffffffff00000000ull : 0xffffffffull) & IOAPIC_ENTRY_WRITABLE;
     uint32_t bit = 1u << pin;
 
     *entry = (*entry & ~mask) | ((uint64_t)value << (high ? 32 : 0) & mask);
@@ -144,11 +121,11 @@ static void entry_write(struct ioapic *ioapic, unsigned pin, bool high, uint32_t
     if (high) {
         return;
     }
-    if (*entry & ENTRY_LEVEL) {
+    if (*entry & IOAPIC_ENTRY_LEVEL) {
         /* Now the level counts, whatever edge was kept. */
         ioapic->irr = (ioapic->irr & ~bit) | (ioapic->levels & bit);
     } else {
-        *entry &= ~ENTRY_REMOTE_IRR; /* guests flip to edge and back to clear it */
+        *entry &= ~IOAPIC_ENTRY_REMOTE_IRR; /* guests flip to edge and back to clear it */
         ioapic->irr &= ~bit;
     }
     ioapic_service(ioapic, bit);
@@ -201,26 +178,36 @@ static void ioapic_write(void *opaque, hwaddr offset, uint64_t value, unsigned s
 
 static const struct memory_region_ops ioapic_ops = { .read = ioapic_read, .write = ioapic_write, .max_access = 4 };
 
-static void ioapic_reset(struct device *dev)
+void ioapic_reset(struct device *dev)
 {
     struct ioapic *ioapic = (struct ioapic *)dev;
+    GError *error = NULL;
 
     ioapic->id = 0;
     ioapic->select = 0;
     ioapic->irr = 0;
     for (int pin = 0; pin < IOAPIC_PINS; pin++) {
-        ioapic->entries[pin] = ENTRY_MASKED;
+        ioapic->entries[pin] = IOAPIC_ENTRY_MASKED;
     }
     /* Lines are their devices' business: each lowers its own as it is reset, in whatever order. */
+    if (ioapic->store && !ioapic->store(ioapic, &error)) {
+        error_report_free(error);
+    }
+}
+
+static bool ioapic_pre_save(void *opaque, GError **error)
+{
+    struct ioapic *ioapic = opaque;
+
+    return !ioapic->fetch || ioapic->fetch(ioapic, error);
 }
 
 static bool ioapic_post_load(void *opaque, int version, GError **error)
 {
     struct ioapic *ioapic = opaque;
-    uint64_t known = ENTRY_WRITABLE | ENTRY_READ_ONLY;
 
     for (int pin = 0; pin < IOAPIC_PINS; pin++) {
-        if (ioapic->entries[pin] & ~known) {
+        if (ioapic->entries[pin] & ~IOAPIC_ENTRY_KNOWN) {
             return error_setf(error, "ioredtbl[%d] 0x%" G_GINT64_MODIFIER "x: reserved bits are set", pin,
                               ioapic->entries[pin]);
         }
@@ -229,11 +216,11 @@ static bool ioapic_post_load(void *opaque, int version, GError **error)
         return error_setf(error, "irr 0x%x: there are %d pins", ioapic->irr, IOAPIC_PINS);
     }
     for (int pin = 0; pin < IOAPIC_PINS; pin++) {
-        if (ioapic->entries[pin] & ENTRY_LEVEL) {
+        if (ioapic->entries[pin] & IOAPIC_ENTRY_LEVEL) {
             ioapic->levels = (ioapic->levels & ~(1u << pin)) | (ioapic->irr & 1u << pin);
         }
     }
-    return true;
+    return !ioapic->store || ioapic->store(ioapic, error);
 }
 
 static const struct vmstate_field ioapic_fields[] = {
@@ -246,20 +233,29 @@ static const struct vmstate_field ioapic_fields[] = {
     VMSTATE_END
 };
 
-static const struct vmstate_description vmstate_ioapic = {
+const struct vmstate_description vmstate_ioapic = {
     .name = "ioapic", .version = 3, .minimum_version = 3,
+    .pre_save = ioapic_pre_save,
     .post_load = ioapic_post_load,
     .fields = ioapic_fields,
 };
+
+bool ioapic_become_the_one(struct ioapic *ioapic, GError **error)
+{
+    if (the_ioapic) {
+        return error_setf(error, "there is one ioapic already; more are not supported");
+    }
+    the_ioapic = ioapic;
+    return true;
+}
 
 static bool ioapic_realize(struct device *dev, GError **error)
 {
     struct ioapic *ioapic = (struct ioapic *)dev;
 
-    if (the_ioapic) {
-        return error_setf(error, "there is one ioapic already; more are not supported");
+    if (!ioapic_become_the_one(ioapic, error)) {
+        return false;
     }
-    the_ioapic = ioapic;
     apic_eoi_hook = ioapic_eoi;
     irq_init_array(ioapic->inputs, IOAPIC_PINS, ioapic_set_input, ioapic);
     irq_inputs_register("ioapic", ioapic->inputs, IOAPIC_PINS);
@@ -309,10 +305,11 @@ char *ioapic_describe(void)
     static const char *const modes[8] = { "fixed", "lowest", "SMI", "...", "NMI", "INIT", "...", "ExtINT" };
     GString *text = g_string_new(NULL);
 
-    if (!the_ioapic) {
+    if (!the_ioapic || !ioapic_pre_save(the_ioapic, NULL)) {
         return g_string_free(text, FALSE);
     }
-    g_string_append_printf(text, "ioapic0: ver=0x%x id=0x%02x sel=0x%02x", IOAPIC_VERSION, the_ioapic->id,
+    g_string_append_printf(text, "ioapic0: ver=0x%x id=0x%02x sel=0x%02x",
+                           the_ioapic->fetch ? IOAPIC_KERNEL_VERSION : IOAPIC_VERSION, the_ioapic->id,
                            the_ioapic->select);
     if (the_ioapic->select >= REG_REDIRECTION) {
         g_string_append_printf(text, " (redir[%u])", (the_ioapic->select - REG_REDIRECTION) / 2u);
@@ -323,10 +320,10 @@ char *ioapic_describe(void)
 
         g_string_append_printf(text,
                                "  pin %-2d 0x%016" G_GINT64_MODIFIER "x dest=%u vec=%-3u %s %-5s %-6s %-6s %s\n", pin,
-                               entry, (unsigned)(entry >> ENTRY_DEST_SHIFT), (unsigned)(entry & ENTRY_VECTOR),
-                               entry & ENTRY_ACTIVE_LOW ? "active-lo" : "active-hi",
-                               entry & ENTRY_LEVEL ? "level" : "edge", entry & ENTRY_MASKED ? "masked" : "",
-                               modes[entry >> ENTRY_MODE_SHIFT & 7], entry & ENTRY_LOGICAL ? "logical" : "physical");
+                               entry, (unsigned)(entry >> IOAPIC_ENTRY_DEST_SHIFT), (unsigned)(entry & IOAPIC_ENTRY_VECTOR),
+                               entry & IOAPIC_ENTRY_ACTIVE_LOW ? "active-lo" : "active-hi",
+                               entry & IOAPIC_ENTRY_LEVEL ? "level" : "edge", entry & IOAPIC_ENTRY_MASKED ? "masked" : "",
+                               modes[entry >> IOAPIC_ENTRY_MODE_SHIFT & 7], entry & IOAPIC_ENTRY_LOGICAL ? "logical" : "physical");
     }
     g_string_append_printf(text, "  IRR 0x%06x\n", the_ioapic->irr);
     return g_string_free(text, FALSE);

@@ -3,6 +3,8 @@
  * Port 0x61 of a PC, "NMI status and control" (82371SB datasheet, 3.2.7): the gate and the output of timer channel 2,
  * and the speaker's data bit.
  *
+ * With the timer in the kernel the port is answered there; here is the section of the stream.
+ *
  * Modelled: bits 0 (gate), 1 (speaker data), 4 (refresh toggles with each read), 5 (channel 2's output).
  * Left out on purpose: sound, and the parity and channel check bits, which read as zero.
  */
@@ -52,6 +54,19 @@ static void pcspk_reset(struct device *dev)
 
     spk->data_on = 0;
     spk->dummy_refresh_clock = 0;
+    if (i8254_isa_has_speaker(spk->pit)) {
+        i8254_isa_set_speaker(spk->pit, false);
+    }
+}
+
+static bool pcspk_pre_save(void *opaque, GError **error)
+{
+    struct pcspk *spk = opaque;
+
+    if (i8254_isa_has_speaker(spk->pit)) {
+        spk->data_on = i8254_isa_speaker(spk->pit);
+    }
+    return true;
 }
 
 static bool pcspk_post_load(void *opaque, int version, GError **error)
@@ -61,6 +76,9 @@ static bool pcspk_post_load(void *opaque, int version, GError **error)
     if (spk->data_on > 1 || (spk->dummy_refresh_clock & ~REFRESH)) {
         return error_setf(error, "data_on %u, dummy_refresh_clock 0x%x: should be 0 or 1, and 0 or 0x10",
                           spk->data_on, spk->dummy_refresh_clock);
+    }
+    if (i8254_isa_has_speaker(spk->pit)) {
+        i8254_isa_set_speaker(spk->pit, spk->data_on);
     }
     return true;
 }
@@ -73,6 +91,7 @@ static const struct vmstate_field pcspk_fields[] = {
 
 static const struct vmstate_description vmstate_pcspk = {
     .name = "pcspk", .version = 1, .minimum_version = 1,
+    .pre_save = pcspk_pre_save,
     .post_load = pcspk_post_load,
     .fields = pcspk_fields,
 };

@@ -13,25 +13,14 @@
 #include <inttypes.h>
 
 #include "hw/isa/isa.h"
-#include "hw/timer/i8254.h"
-#include "memory/memory.h"
+#include "hw/timer/i8254-internal.h"
 #include "migration/vmstate.h"
 #include "trace/hw_timer.h"
-#include "util/clock.h"
 
 #define MIN_COUNT 24 /* 20 µs */
 #define MIN_TRANSITION_NS (10 * NSEC_PER_USEC)
 #define CATCH_UP_NS (100 * NSEC_PER_MSEC)
 #define CATCH_UP_PACE_NS (100 * NSEC_PER_USEC)
-
-struct i8254_isa {
-    struct device dev;
-    struct i8254 chip;
-    uint32_t iobase;
-    struct irq *irq;
-    struct timer timer;
-    struct memory_region region;
-};
 
 /* Arms for channel 0's next change of output, at `next` (-1: none) but not before `earliest`. */
 static void i8254_isa_arm(struct i8254_isa *pit, int64_t next, int64_t earliest)
@@ -107,28 +96,81 @@ static const struct memory_region_ops i8254_isa_ops = {
     .read = i8254_isa_read, .write = i8254_isa_write, .max_access = 1,
 };
 
+/* The registers are needed here now, wherever they live. */
+static struct i8254_isa *fetched(struct device *dev)
+{
+    struct i8254_isa *pit = (struct i8254_isa *)dev;
+    GError *error = NULL;
+
+    if (pit->fetch && !pit->fetch(pit, &error)) {
+        error_report_free(error);
+    }
+    return pit;
+}
+
+static void store(struct i8254_isa *pit)
+{
+    GError *error = NULL;
+
+    if (pit->store && !pit->store(pit, &error)) {
+        error_report_free(error);
+    }
+}
+
 bool i8254_isa_output(struct device *dev, int channel)
 {
-    return i8254_output(&((struct i8254_isa *)dev)->chip, channel, vm_clock_ns(VM_CLOCK_VIRTUAL));
+    return i8254_output(&fetched(dev)->chip, channel, vm_clock_ns(VM_CLOCK_VIRTUAL));
 }
 
 bool i8254_isa_gate(struct device *dev, int channel)
 {
-    return ((struct i8254_isa *)dev)->chip.channels[channel].gate;
+    return fetched(dev)->chip.channels[channel].gate;
 }
 
 void i8254_isa_set_gate(struct device *dev, int channel, bool gate)
 {
-    i8254_set_gate(&((struct i8254_isa *)dev)->chip, channel, gate, vm_clock_ns(VM_CLOCK_VIRTUAL));
+    struct i8254_isa *pit = fetched(dev);
+
+    i8254_set_gate(&pit->chip, channel, gate, vm_clock_ns(VM_CLOCK_VIRTUAL));
+    store(pit);
 }
 
-static void i8254_isa_reset(struct device *dev)
+bool i8254_isa_has_speaker(struct device *dev)
+{
+    return ((struct i8254_isa *)dev)->fetch;
+}
+
+bool i8254_isa_speaker(struct device *dev)
+{
+    return fetched(dev)->speaker_data;
+}
+
+void i8254_isa_set_speaker(struct device *dev, bool data)
+{
+    struct i8254_isa *pit = fetched(dev);
+
+    pit->speaker_data = data;
+    store(pit);
+}
+
+void i8254_isa_reset(struct device *dev)
 {
     struct i8254_isa *pit = (struct i8254_isa *)dev;
     int64_t now = vm_clock_ns(VM_CLOCK_VIRTUAL);
 
     i8254_reset(&pit->chip, now);
-    i8254_isa_update_irq(pit, now);
+    if (pit->store) {
+        store(pit);
+    } else {
+        i8254_isa_update_irq(pit, now);
+    }
+}
+
+static bool i8254_isa_pre_save(void *opaque, GError **error)
+{
+    struct i8254_isa *pit = opaque;
+
+    return !pit->fetch || pit->fetch(pit, error);
 }
 
 static bool i8254_isa_post_load(void *opaque, int version, GError **error)
@@ -142,6 +184,9 @@ static bool i8254_isa_post_load(void *opaque, int version, GError **error)
     if (ch->next_transition_time < -1) {
         return error_setf(error, "channels[0].next_transition_time %" PRId64 ": is negative",
                           ch->next_transition_time);
+    }
+    if (pit->store) {
+        return pit->store(pit, error);
     }
     if (ch->next_transition_time >= 0 && !ch->irq_disabled) {
         /* The line as it was before that: our own reset left it elsewhere, and the edge must be one. */
@@ -164,8 +209,9 @@ static const struct vmstate_field i8254_isa_fields[] = {
     VMSTATE_END
 };
 
-static const struct vmstate_description vmstate_i8254 = {
+const struct vmstate_description vmstate_i8254 = {
     .name = "i8254", .version = 3, .minimum_version = 2,
+    .pre_save = i8254_isa_pre_save,
     .post_load = i8254_isa_post_load,
     .fields = i8254_isa_fields,
 };

@@ -57,5 +57,9 @@ struct device *i8254_isa_create(GError **error);
 bool i8254_isa_output(struct device *dev, int channel);
 bool i8254_isa_gate(struct device *dev, int channel);
 void i8254_isa_set_gate(struct device *dev, int channel, bool gate);
+/* The kernel's has port 0x61 as well, and with it the speaker's data bit. */
+bool i8254_isa_has_speaker(struct device *dev);
+bool i8254_isa_speaker(struct device *dev);
+void i8254_isa_set_speaker(struct device *dev, bool data);
 
 #endif
