@@ -101,7 +101,24 @@ static bool setup_smp(struct machine *m, const char *text, GError **error)
     return true;
 }
 
-static bool setup_accel(const struct options *o, const char *from_machine, GError **error)
+/* -machine kernel-irqchip=X means -accel kvm,kernel-irqchip=X, which itself has precedence. */
+static bool add_irqchip(GPtrArray *list, const char *irqchip, GError **error)
+{
+    bool found = false;
+
+    for (guint i = 0; i < list->len; i++) {
+        const char *text = list->pdata[i], *rest = g_str_has_prefix(text, "accel=") ? text + 6 : text;
+        if (g_str_has_prefix(rest, "kvm") && (rest[3] == ',' || rest[3] == '\0')) {
+            list->pdata[i] = g_strdup_printf("kvm,kernel-irqchip=%s%s", irqchip, rest + 3);
+            g_free((char *)text);
+            found = true;
+        }
+    }
+    return found || !strcmp(irqchip, "off") ||
+           error_setf(error, "-machine kernel-irqchip=%s needs -accel kvm", irqchip);
+}
+
+static bool setup_accel(const struct options *o, const char *from_machine, const char *irqchip, GError **error)
 {
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(g_free);
     if (o->accel->len && from_machine) {
@@ -119,7 +136,7 @@ static bool setup_accel(const struct options *o, const char *from_machine, GErro
     } else if (list->len == 0) {
         g_ptr_array_add(list, g_strdup("tcg"));
     }
-    return accel_configure(list, error);
+    return (!irqchip || add_irqchip(list, irqchip, error)) && accel_configure(list, error);
 }
 
 static bool setup_type(struct machine *m, struct keyval *kv, GError **error)
@@ -136,7 +153,7 @@ bool machine_setup(const struct options *o, GError **error)
 {
     struct machine *m = g_new0(struct machine, 1);
     struct keyval *kv = keyval_parse("-machine", o->machine ? o->machine : "", "type", error);
-    bool ok = kv && setup_type(m, kv, error) && setup_accel(o, keyval_get(kv, "accel"), error) &&
+    bool ok = kv && setup_type(m, kv, error) && setup_accel(o, keyval_get(kv, "accel"), keyval_get(kv, "kernel-irqchip"), error) &&
               m->type->parse_options(m, kv, error) && keyval_check_unread(kv, error) &&
               setup_memory(m, o->memory, error) && setup_smp(m, o->smp, error);
     keyval_free(kv);

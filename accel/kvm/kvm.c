@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * -accel kvm: Linux's virtual machines (Documentation/virt/kvm/api.rst). Options: kernel-irqchip=off (local APICs and
- * the rest of the interrupt controllers are ours), dirty-ring-size=N (dirty-ring.c).
+ * -accel kvm: Linux's virtual machines (Documentation/virt/kvm/api.rst). Options: kernel-irqchip=on (the default: local
+ * APICs, IOAPIC, 8259s and 8254 are the kernel's) or off (they are ours), dirty-ring-size=N (dirty-ring.c).
  */
 #include "accel/kvm/internal.h"
 
@@ -20,7 +20,7 @@
 #define IDENTITY_MAP_ADDRESS KVM_PAGES_ADDRESS
 #define TSS_ADDRESS (KVM_PAGES_ADDRESS + 0x1000u) /* three pages */
 
-struct kvm_options kvm_options;
+struct kvm_options kvm_options = { .irqchip = true };
 
 static int system_fd = -1, vm_fd = -1;
 
@@ -143,10 +143,11 @@ static bool read_options(struct keyval *options, GError **error)
 {
     const char *irqchip = keyval_get(options, "kernel-irqchip");
 
-    if (irqchip && strcmp(irqchip, "off") != 0) {
-        return error_setf(error, "kernel-irqchip=%s is not supported (only off)", irqchip);
+    if (irqchip && !strcmp(irqchip, "split")) {
+        return error_setf(error, "kernel-irqchip=split is not supported (on and off are)");
     }
-    return keyval_get_uint(options, "dirty-ring-size", &kvm_options.dirty_ring_size, UINT32_MAX, error);
+    return keyval_get_bool(options, "kernel-irqchip", &kvm_options.irqchip, error) &&
+           keyval_get_uint(options, "dirty-ring-size", &kvm_options.dirty_ring_size, UINT32_MAX, error);
 }
 
 static void close_all(void)
@@ -163,7 +164,8 @@ static void close_all(void)
 static bool kvm_init(struct keyval *options, GError **error)
 {
     bool ok = read_options(options, error) && open_device(error) && check_capabilities(error) && create_vm(error) &&
-              kvm_msr_init(error) && kvm_run_init(error) && kvm_memory_init(error);
+              (!kvm_options.irqchip || kvm_irqchip_create(error)) && kvm_msr_init(error) && kvm_run_init(error) &&
+              kvm_memory_init(error);
 
     if (!ok) {
         close_all(); /* the next -accel starts clean */

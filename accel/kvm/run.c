@@ -278,13 +278,30 @@ static bool inject(struct x86_cpu *cpu, GError **error)
     return result == 0 || error_setf_errno(error, -result, "kvm: vCPU %d does not take its interrupt", cpu->index);
 }
 
+/* An NMI from outside (inject-nmi). */
+static bool bring_nmi(struct x86_cpu *cpu, GError **error)
+{
+    int result = 0;
+
+    if (!(__atomic_load_n(&cpu->interrupt_request, __ATOMIC_ACQUIRE) & CPU_INTERRUPT_NMI)) {
+        return true;
+    }
+    cpu_reset_interrupt(cpu, CPU_INTERRUPT_NMI);
+    if (cpu->kvm->in_kernel) {
+        result = kvm_vcpu_ioctl(cpu, KVM_NMI, NULL);
+    } else {
+        cpu->beyond.nmi_pending = true; /* goes with the registers */
+    }
+    return result == 0 || error_setf_errno(error, -result, "kvm: vCPU %d does not take its NMI", cpu->index);
+}
+
 /* Before each KVM_RUN. */
 static bool bring_interrupts(struct x86_cpu *cpu, GError **error)
 {
     bool ok = true;
 
     if (kvm_irqchip_in_kernel()) {
-        return true;
+        return bring_nmi(cpu, error);
     }
     cpu->kvm->run->request_interrupt_window = 0;
     if (__atomic_load_n(&cpu->interrupt_request, __ATOMIC_ACQUIRE)) {

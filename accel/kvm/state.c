@@ -126,6 +126,10 @@ static bool get_sregs(struct x86_cpu *cpu, GError **error)
     cpu->cr3 = sregs.cr3;
     cpu->cr4 = sregs.cr4;
     cpu->efer = sregs.efer;
+    if (kvm_irqchip_in_kernel() && cpu->apic_ops) {
+        cpu->apic_ops->set_tpr(cpu->apic, sregs.cr8);
+        cpu->apic_ops->set_base(cpu->apic, sregs.apic_base);
+    }
     return true;
 }
 
@@ -236,14 +240,23 @@ static bool get_mp_state(struct x86_cpu *cpu, GError **error)
     return true;
 }
 
-/* Without controllers in the kernel, a halted vCPU is one that does not enter it. */
+/*
+ * Without controllers in the kernel, a halted vCPU is one that does not enter it. With them it waits there, and `halted`
+ * says no more. What a reset or the software CPU leaves is "runnable" and `halted`: an AP that waits for its SIPI, or HLT.
+ */
 static bool put_mp_state(struct x86_cpu *cpu, GError **error)
 {
-    struct kvm_mp_state mp = { .mp_state = cpu->beyond.mp_state };
+    struct kvm_mp_state mp;
 
     if (!kvm_irqchip_in_kernel()) {
         return true;
     }
+    if (cpu->beyond.mp_state == KVM_MP_STATE_RUNNABLE && cpu->halted) {
+        bool waits = cpu->apic_ops && cpu->apic_ops->waits_for_sipi(cpu->apic);
+        cpu->beyond.mp_state = waits ? KVM_MP_STATE_INIT_RECEIVED : KVM_MP_STATE_HALTED;
+    }
+    mp.mp_state = cpu->beyond.mp_state;
+    __atomic_store_n(&cpu->halted, false, __ATOMIC_RELEASE);
     return VCPU_IOCTL(cpu, KVM_SET_MP_STATE, &mp, error);
 }
 

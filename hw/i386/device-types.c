@@ -4,12 +4,15 @@
 #include "hw/char/serial.h"
 #include "hw/core/device.h"
 #include "hw/i386/board.h"
+#include "hw/intc/i8259-kvm.h"
 #include "hw/intc/i8259.h"
+#include "hw/intc/ioapic-kvm.h"
 #include "hw/intc/ioapic.h"
 #include "hw/isa/piix3.h"
 #include "hw/misc/pc-ports.h"
 #include "hw/pci-host/i440fx.h"
 #include "hw/rtc/mc146818rtc.h"
+#include "hw/timer/i8254-kvm.h"
 #include "hw/timer/i8254.h"
 #include "hw/virtio/virtio-balloon.h"
 #include "pc.h"
@@ -19,8 +22,11 @@ static const struct device_type *const types[] = {
     &i440fx_pcihost_type,
     &i440fx_type,
     &i8254_isa_type,
+    &i8254_kvm_type,
     &i8259_type,
+    &i8259_kvm_type,
     &ioapic_type,
+    &ioapic_kvm_type,
     &ioport80_type,
     &mc146818rtc_type,
     &pcspk_type,

@@ -14,6 +14,7 @@ const char pc_options_help[] =
     "memory-backend=ID      take the RAM from this -object\n"
     "graphics=off           no graphics\n"
     "hpet=off               no HPET: not supported\n"
+    "kernel-irqchip=on|off  with -accel kvm: interrupt controllers and timer in the kernel (default: on)\n"
     "i8042=off              no keyboard controller: not supported\n"
     "mem-merge=off          guest memory is not offered for merging\n"
     "pic=on                 i8259 interrupt controllers\n"

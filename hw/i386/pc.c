@@ -11,11 +11,15 @@
 #include <inttypes.h>
 #include <sys/mman.h>
 
+#include "accel/kvm.h"
 #include "accel/vcpu.h"
 #include "hw/acpi/piix4-pm.h"
 #include "hw/char/serial.h"
+#include "hw/intc/apic-kvm.h"
 #include "hw/intc/apic.h"
+#include "hw/intc/i8259-kvm.h"
 #include "hw/intc/i8259.h"
+#include "hw/intc/ioapic-kvm.h"
 #include "hw/intc/ioapic.h"
 #include "hw/isa/isa.h"
 #include "hw/isa/piix3.h"
@@ -23,6 +27,7 @@
 #include "hw/pci-host/i440fx.h"
 #include "hw/pci/pci.h"
 #include "hw/rtc/mc146818rtc.h"
+#include "hw/timer/i8254-kvm.h"
 #include "hw/timer/i8254.h"
 #include "system/system.h"
 
@@ -81,7 +86,7 @@ static bool pc_create_cpus(struct pc *pc, GError **error)
     x86_topology = (struct x86_topology) { pc->machine->sockets, pc->machine->cores, pc->machine->threads };
     for (int i = 0; i < pc->machine->smp_cpus; i++) {
         struct x86_cpu *cpu = vcpu_new(pc->machine->cpu_model, &pc->machine->cpu_features, error);
-        if (!cpu || !apic_create(cpu, error)) {
+        if (!cpu || !(kvm_irqchip_in_kernel() ? apic_kvm_create(cpu, error) : apic_create(cpu, error))) {
             return false;
         }
     }
@@ -100,8 +105,18 @@ static void pc_set_gsi(void *opaque, int n, bool level)
     irq_set(&pc->ioapic[n == 0 ? 2 : n], level);
 }
 
+/* Interrupt lines of controllers in the kernel: it knows where each goes. */
+static void pc_set_kernel_gsi(void *opaque, int n, bool level)
+{
+    kvm_irq_line((unsigned)n, level);
+}
+
 static bool pc_create_interrupt_controllers(struct pc *pc, GError **error)
 {
+    if (kvm_irqchip_in_kernel()) {
+        msi_deliver = kvm_signal_msi;
+        return i8259_kvm_create(error) && ioapic_kvm_create(error);
+    }
     pc->i8259 = i8259_create(apic_lint0_irq(), error);
     if (!pc->i8259) {
         return false;
@@ -119,7 +134,7 @@ static bool pc_create_bridges(struct pc *pc, GError **error)
     if (!pc->pci) {
         return false;
     }
-    irq_init_array(pc->gsi, PC_GSIS, pc_set_gsi, pc);
+    irq_init_array(pc->gsi, PC_GSIS, kvm_irqchip_in_kernel() ? pc_set_kernel_gsi : pc_set_gsi, pc);
     struct device *piix3 = piix3_create(pc->pci, pc->gsi, error);
     if (!piix3) {
         return false;
@@ -136,7 +151,7 @@ static bool pc_create_isa_devices(struct pc *pc, GError **error)
         return false;
     }
     mc146818rtc_set_pc_cmos(rtc, pc->below_4g, pc->above_4g, pc->machine->smp_cpus);
-    struct device *pit = i8254_isa_create(error);
+    struct device *pit = kvm_irqchip_in_kernel() ? i8254_kvm_create(error) : i8254_isa_create(error);
     if (!pit || !pcspk_create(pit, error) || !isa_create(&ioport80_type, error)) {
         return false;
     }

@@ -39,8 +39,11 @@ void kvm_supported_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 
 /* --- in-kernel interrupt controllers: accel/kvm/irqchip.c --- */
 
-/* Before any vCPU: makes them in the kernel. */
+/* Before any vCPU: makes them in the kernel. Big lock held for this and what follows, unless it says otherwise. */
 bool kvm_irqchip_create(GError **error);
+/* The 8259s' and the IOAPIC's registers; chip_id says whose. */
+bool kvm_irqchip_get(struct kvm_irqchip *chip, GError **error);
+bool kvm_irqchip_set(struct kvm_irqchip *chip, GError **error);
 /* Raises or lowers a GSI (KVM_IRQ_LINE): 0..15 reach i8259 and IOAPIC as routed, 16..23 the IOAPIC. */
 void kvm_irq_line(unsigned gsi, bool level);
 /* Sends an MSI (KVM_SIGNAL_MSI). Any thread. */
