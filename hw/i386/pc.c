@@ -29,6 +29,7 @@
 #include "hw/rtc/mc146818rtc.h"
 #include "hw/timer/i8254-kvm.h"
 #include "hw/timer/i8254.h"
+#include "hw/timer/kvmclock.h"
 #include "system/system.h"
 
 /* --- Memory --- */
@@ -172,6 +173,7 @@ static bool pc_init(struct machine *machine, GError **error)
     pc->boot = boot_new();
     return pc_create_memory(pc, error) &&
            pc_create_cpus(pc, error) &&
+           kvmclock_create(error) &&
            pc_create_bridges(pc, error) &&
            pc_create_interrupt_controllers(pc, error) &&
            pc_create_isa_devices(pc, error) &&
