@@ -121,3 +121,69 @@ void kvm_signal_msi(uint64_t address, uint32_t data)
         guest_error("MSI 0x%" G_GINT64_MODIFIER "x, data 0x%x: no local APIC takes it", address, data);
     }
 }
+
+/* --- eventfds that interrupt --- */
+
+/* A free entry among the messages, or a new one. */
+static struct kvm_irq_routing_entry *new_route(void)
+{
+    struct kvm_irq_routing_entry entry = { 0 };
+    uint32_t top = MESSAGES_FROM;
+
+    for (guint i = 0; i < routes->len; i++) {
+        struct kvm_irq_routing_entry *each = &g_array_index(routes, struct kvm_irq_routing_entry, i);
+        if (!each->type && each->gsi >= MESSAGES_FROM) {
+            return each;
+        }
+        top = MAX(top, each->gsi + 1);
+    }
+    entry.gsi = top;
+    g_array_append_val(routes, entry);
+    return &g_array_index(routes, struct kvm_irq_routing_entry, routes->len - 1);
+}
+
+int kvm_msi_route_add(uint64_t address, uint32_t data)
+{
+    struct kvm_irq_routing_entry *entry;
+    int result;
+
+    if (!kvm_irqchip_in_kernel() || !kvm_check_extension(KVM_CAP_IRQFD)) {
+        return -ENOTSUP;
+    }
+    entry = new_route();
+    entry->type = KVM_IRQ_ROUTING_MSI;
+    entry->u.msi = (struct kvm_irq_routing_msi) {
+        .address_lo = (uint32_t)address, .address_hi = address >> 32, .data = data,
+    };
+    result = commit_routes();
+    if (result < 0) {
+        entry->type = 0;
+        return result;
+    }
+    return (int)entry->gsi;
+}
+
+void kvm_msi_route_remove(int gsi)
+{
+    for (guint i = 0; i < routes->len; i++) {
+        struct kvm_irq_routing_entry *entry = &g_array_index(routes, struct kvm_irq_routing_entry, i);
+        if (entry->gsi == (uint32_t)gsi) {
+            entry->type = 0;
+        }
+    }
+    commit_routes();
+}
+
+int kvm_irqfd_assign(int gsi, int fd)
+{
+    struct kvm_irqfd irqfd = { .fd = (uint32_t)fd, .gsi = (uint32_t)gsi };
+
+    return kvm_vm_ioctl(KVM_IRQFD, &irqfd);
+}
+
+void kvm_irqfd_remove(int gsi, int fd)
+{
+    struct kvm_irqfd irqfd = { .fd = (uint32_t)fd, .gsi = (uint32_t)gsi, .flags = KVM_IRQFD_FLAG_DEASSIGN };
+
+    kvm_vm_ioctl(KVM_IRQFD, &irqfd);
+}

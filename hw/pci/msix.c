@@ -87,6 +87,28 @@ static void deliver_pending(struct msix_state *msix, unsigned vector)
     }
 }
 
+bool msix_message(const struct pci_device *dev, unsigned vector, uint64_t *address, uint32_t *data)
+{
+    const struct msix_state *msix = dev->msix;
+    const uint8_t *e;
+
+    if (!msix || vector >= msix->vectors || vector_masked(msix, vector) || !pci_bus_master_enabled(dev)) {
+        return false;
+    }
+    e = entry(msix, vector);
+    *address = pci_long(e + ENTRY_ADDRESS_LOW) | (uint64_t)pci_long(e + ENTRY_ADDRESS_HIGH) << 32;
+    *data = pci_long(e + ENTRY_DATA);
+    return *address >= APIC_WINDOW && *address - APIC_WINDOW < APIC_WINDOW_SIZE;
+}
+
+/* A vector's message, or whether it is sent at all. */
+static void vectors_changed(struct msix_state *msix)
+{
+    if (msix->dev->msix_changed) {
+        msix->dev->msix_changed(msix->dev);
+    }
+}
+
 bool msix_enabled(const struct pci_device *dev)
 {
     return dev->msix && (control(dev->msix) & PCI_MSIX_FLAGS_ENABLE);
@@ -113,9 +135,11 @@ void msix_config_written(struct pci_device *dev)
     bool masked = function_masked(msix);
 
     if (masked == msix->function_masked) {
+        vectors_changed(msix); /* it may have been bus mastering */
         return;
     }
     msix->function_masked = masked;
+    vectors_changed(msix);
     for (unsigned vector = 0; !masked && vector < msix->vectors; vector++) {
         deliver_pending(msix, vector);
     }
@@ -147,6 +171,7 @@ static void table_write(void *opaque, hwaddr offset, uint64_t value, unsigned si
     for (unsigned i = 0; i < size && offset + i < msix->vectors * ENTRY_SIZE; i++) {
         msix->table[offset + i] = value >> 8 * i;
     }
+    vectors_changed(msix);
     if (offset / ENTRY_SIZE < msix->vectors) {
         deliver_pending(msix, offset / ENTRY_SIZE);
     }
@@ -234,6 +259,7 @@ void msix_reset(struct pci_device *dev)
         pci_put_long(entry(msix, vector) + ENTRY_CONTROL, ENTRY_CONTROL_MASK);
     }
     msix->function_masked = true;
+    vectors_changed(msix);
 }
 
 /* ---- State: the table, then one pending bit per vector, rounded up to bytes ---- */

@@ -84,6 +84,7 @@ static void legacy_register_write(struct virtio_pci *proxy, hwaddr offset, uint6
     case VIRTIO_MSI_QUEUE_VECTOR:
         if (vq) {
             vq->vector = check_vector(proxy, value);
+            virtio_pci_vectors_changed(&proxy->pci);
         }
         break;
     default:

@@ -16,7 +16,6 @@
 #define CONFIG_OFFSET 0x2000u
 #define NOTIFY_OFFSET 0x3000u
 #define MODERN_SIZE   0x4000u
-#define NOTIFY_MULTIPLIER 4
 #define MODERN_BAR    4
 /* Registers behind struct virtio_pci_common_cfg (4.1.4.3, 1.2) */
 #define COMMON_Q_NDATA 56
@@ -155,7 +154,10 @@ static void queue_register_write(struct virtio_pci *proxy, unsigned offset, uint
             q->num = value;
         }
         break;
-    case VIRTIO_PCI_COMMON_Q_MSIX: vq->vector = check_vector(proxy, value); break;
+    case VIRTIO_PCI_COMMON_Q_MSIX:
+        vq->vector = check_vector(proxy, value);
+        virtio_pci_vectors_changed(&proxy->pci);
+        break;
     case VIRTIO_PCI_COMMON_Q_ENABLE: enable_queue(proxy, vq, value); break;
     case VIRTIO_PCI_COMMON_Q_DESCLO:
     case VIRTIO_PCI_COMMON_Q_DESCHI: set_half(&q->desc, offset == VIRTIO_PCI_COMMON_Q_DESCHI, value); break;
@@ -265,7 +267,7 @@ static uint64_t notify_read(void *opaque, hwaddr offset, unsigned size)
 
 static void notify_write(void *opaque, hwaddr offset, uint64_t value, unsigned size)
 {
-    virtio_queue_notify(((struct virtio_pci *)opaque)->vdev, offset / NOTIFY_MULTIPLIER);
+    virtio_queue_notify(((struct virtio_pci *)opaque)->vdev, offset / VIRTIO_PCI_NOTIFY_MULTIPLIER);
 }
 
 static const struct memory_region_ops common_ops = { .read = common_read, .write = common_write };
@@ -325,7 +327,7 @@ void virtio_pci_modern_init(struct virtio_pci *proxy)
     add_capability(proxy, VIRTIO_PCI_CAP_DEVICE_CFG, CONFIG_OFFSET, sizeof(struct virtio_pci_cap));
     notify = add_capability(proxy, VIRTIO_PCI_CAP_NOTIFY_CFG, NOTIFY_OFFSET, sizeof(struct virtio_pci_notify_cap));
     pci_put_long(proxy->pci.config + notify + offsetof(struct virtio_pci_notify_cap, notify_off_multiplier),
-                 NOTIFY_MULTIPLIER);
+                 VIRTIO_PCI_NOTIFY_MULTIPLIER);
     proxy->window = add_capability(proxy, VIRTIO_PCI_CAP_PCI_CFG, 0, sizeof(struct virtio_pci_cfg_cap));
     wmask = proxy->pci.wmask + proxy->window;
     wmask[offsetof(struct virtio_pci_cap, bar)] = 0xff;

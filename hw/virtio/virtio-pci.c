@@ -239,6 +239,7 @@ static void *transport_extra_opaque(struct virtio_device *vdev)
 
 const struct virtio_transport_ops virtio_pci_transport_ops = {
     .notify = transport_notify,
+    .queue_served = virtio_pci_queue_served,
     .dma_enabled = transport_dma_enabled,
     .save_config = transport_save_config,
     .load_config = transport_load_config,
@@ -310,6 +311,7 @@ static bool add_msix(struct virtio_pci *proxy, GError **error)
         return false;
     }
     pci_register_bar(&proxy->pci, MSIX_BAR, PCI_BASE_ADDRESS_SPACE_MEMORY, &proxy->msix_bar);
+    proxy->pci.msix_changed = virtio_pci_vectors_changed;
     return true;
 }
 

@@ -4,7 +4,8 @@
  * that serve them. Packed rings are left out.
  *
  * A queue is served where its kick arrives: in the iothread that it is bound to, else at once by the kicking vCPU,
- * and what exceeds one bounded batch by the main loop. Kicks before DRIVER_OK or while the VM is stopped are
+ * and what exceeds one bounded batch by the main loop. A kick that the kernel takes (virtio-pci-events.c) arrives in the
+ * iothread or the main loop. Kicks before DRIVER_OK or while the VM is stopped are
  * remembered by the ring itself: every queue is looked at when the device starts to run.
  */
 #include <glib-unix.h>
@@ -51,6 +52,9 @@ static void queue_attach(struct virtqueue *vq)
     g_source_set_callback(vq->source, G_SOURCE_FUNC(queue_kicked), vq, NULL);
     g_source_attach(vq->source, vq->iothread ? iothread_context(vq->iothread) : NULL);
     event_notifier_set(&vq->kick); /* whatever came before */
+    if (vdev->transport->queue_served) {
+        vdev->transport->queue_served(vq, true);
+    }
 }
 
 void virtio_queue_run(struct virtqueue *vq, void (*callback)(void *opaque), void *opaque)
@@ -74,6 +78,9 @@ static void queue_detach(struct virtqueue *vq)
     g_source_unref(vq->source);
     vq->source = NULL;
     vq->iothread = NULL;
+    if (vq->vdev->transport->queue_served) {
+        vq->vdev->transport->queue_served(vq, false);
+    }
 }
 
 void virtio_queue_update(struct virtqueue *vq)
@@ -388,6 +395,10 @@ bool virtio_add_queue(struct virtio_device *vdev, uint16_t size, GError **error)
     if (!event_notifier_init(&vq->kick, error)) {
         return false;
     }
+    if (!event_notifier_init(&vq->call, error)) {
+        event_notifier_cleanup(&vq->kick);
+        return false;
+    }
     vq->segments = g_new(struct virtio_segment, VIRTQUEUE_MAX_SIZE);
     virtqueue_clear(vq);
     vdev->queue_count++;
@@ -403,6 +414,7 @@ void virtio_cleanup(struct virtio_device *vdev)
         struct virtqueue *vq = &vdev->queues[n];
 
         event_notifier_cleanup(&vq->kick);
+        event_notifier_cleanup(&vq->call);
         g_free(vq->segments);
     }
     g_free(vdev->queues);

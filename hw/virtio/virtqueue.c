@@ -408,6 +408,8 @@ void virtqueue_notify(struct virtqueue *vq)
     if (big_locked()) {
         vdev->isr |= 1;
         vdev->transport->notify(vdev, vq->vector);
+    } else if (__atomic_load_n(&vq->call_ready, __ATOMIC_ACQUIRE)) {
+        event_notifier_set(&vq->call);
     } else {
         __atomic_store_n(&vq->interrupt_wanted, true, __ATOMIC_RELEASE);
         event_notifier_set(&vdev->deferred);

@@ -21,6 +21,8 @@
  */
 #define KVM_PAGES_ADDRESS 0xfeffc000u
 
+struct memory_region;
+
 /* True once -accel kvm was chosen. */
 bool kvm_enabled(void);
 /* True if local APICs, IOAPIC, i8259s and i8254 live in the kernel (kernel-irqchip=on, the default). */
@@ -48,5 +50,37 @@ bool kvm_irqchip_set(struct kvm_irqchip *chip, GError **error);
 void kvm_irq_line(unsigned gsi, bool level);
 /* Sends an MSI (KVM_SIGNAL_MSI). Any thread. */
 void kvm_signal_msi(uint64_t address, uint32_t data);
+
+/* --- eventfds that the kernel signals for a guest's write: accel/kvm/ioeventfd.c. Big lock held --- */
+
+/* The owner fills in the first part, and keeps it where it is while it is added. */
+struct kvm_write_event {
+    struct memory_region *region;
+    uint64_t offset;
+    uint8_t size;  /* of the writes that count; 0: any, where the kernel can */
+    bool match;    /* only those of `data` */
+    uint64_t data;
+    int fd;
+
+    bool added, assigned, pending, is_port;
+    uint64_t address; /* while assigned */
+    struct kvm_write_event *next;
+};
+
+/*
+ * From now on the kernel signals `fd` for such writes, wherever the region is mapped, and the region's handler sees
+ * them no more. Where the kernel cannot, or there is no KVM, the handler still does.
+ */
+void kvm_write_event_add(struct kvm_write_event *event);
+void kvm_write_event_remove(struct kvm_write_event *event);
+
+/* --- eventfds that interrupt the guest: accel/kvm/irqchip.c. Big lock held; who signals them needs no lock --- */
+
+/* A GSI that sends this message, or -errno. */
+int kvm_msi_route_add(uint64_t address, uint32_t data);
+void kvm_msi_route_remove(int gsi);
+/* Signals of `fd` raise the GSI from now on, one that is pending included; or not any more, once those are delivered. */
+int kvm_irqfd_assign(int gsi, int fd);
+void kvm_irqfd_remove(int gsi, int fd);
 
 #endif

@@ -56,6 +56,18 @@ def good_with_an_iothread():
 
 
 @case
+def good_with_msix_from_an_iothread():
+    """The iothread's interrupts: by the main loop, or under KVM by the kernel."""
+    _, counts = good('hint msix', options=',vectors=2,iothread=io0', objects=['-object', 'iothread,id=io0'])
+    require(counts['config_interrupts'] >= 2 and counts['queue_interrupts'] >= 1, str(counts))
+
+
+@case
+def good_without_ioeventfd():
+    good(options=',ioeventfd=off')
+
+
+@case
 def good_with_all_features():
     good('hint stats report')
 

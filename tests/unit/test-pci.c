@@ -294,6 +294,49 @@ static void mem_write(hwaddr gpa, uint32_t value)
     address_space_write(&address_space_memory, gpa, &value, 4);
 }
 
+static unsigned changes;
+
+static void count_change(struct pci_device *dev)
+{
+    changes++;
+}
+
+/* What an eventfd in the kernel may stand for, and that its keeper hears of each change. */
+static void test_msix_message(void)
+{
+    struct toy *toy = toy_new("4", "3");
+    uint8_t cap = toy->pci.config[PCI_CAPABILITY_LIST];
+    uint64_t address;
+    uint32_t data;
+
+    toy->pci.msix_changed = count_change;
+    cfg_write(4, PCI_BASE_ADDRESS_2, 0xe0000000, 4);
+    cfg_write(4, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 2);
+    mem_write(0xe0000010, 0xfee01000);
+    mem_write(0xe0000018, 0x4041);
+    mem_write(0xe000001c, 0);
+    g_assert_false(msix_message(&toy->pci, 1, &address, &data)); /* not enabled */
+    changes = 0;
+    cfg_write(4, cap + 2, PCI_MSIX_FLAGS_ENABLE, 2);
+    g_assert_cmpuint(changes, >, 0);
+    g_assert_true(msix_message(&toy->pci, 1, &address, &data));
+    g_assert_cmphex(address, ==, 0xfee01000);
+    g_assert_cmphex(data, ==, 0x4041);
+    g_assert_false(msix_message(&toy->pci, 0, &address, &data)); /* masked */
+    g_assert_false(msix_message(&toy->pci, 3, &address, &data)); /* no such vector */
+    g_assert_false(msix_message(&toy->pci, 0xffff, &address, &data));
+    changes = 0;
+    mem_write(0xe0000010, 0xe0000020);
+    g_assert_cmpuint(changes, ==, 1);
+    g_assert_false(msix_message(&toy->pci, 1, &address, &data)); /* no message: a write to memory */
+    mem_write(0xe0000010, 0xfee01000);
+    changes = 0;
+    cfg_write(4, PCI_COMMAND, PCI_COMMAND_MEMORY, 2);
+    g_assert_cmpuint(changes, >, 0);
+    g_assert_false(msix_message(&toy->pci, 1, &address, &data)); /* no bus mastering */
+    device_free(&toy->pci.device);
+}
+
 static void test_msix(void)
 {
     const hwaddr table = 0xe0000000, pba = 0xe0000800;
@@ -444,6 +487,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pci/placement", test_placement);
     g_test_add_func("/pci/resources", test_resources);
     g_test_add_func("/pci/msix", test_msix);
+    g_test_add_func("/pci/msix-message", test_msix_message);
     g_test_add_func("/pci/state", test_state);
     g_test_add_func("/pci/describe", test_describe);
     return g_test_run();

@@ -55,6 +55,7 @@ struct pci_device {
     uint8_t capability_end;          /* next free byte for capabilities */
     uint32_t irq_state;              /* bit n: INTx n asserted (vmstate "PCIDevice") */
     struct msix_state *msix;         /* NULL: none */
+    void (*msix_changed)(struct pci_device *dev); /* vectors' messages or masks may have changed; may be NULL */
 };
 
 /*
@@ -134,6 +135,8 @@ void msix_cleanup(struct pci_device *dev);
 void msix_reset(struct pci_device *dev);
 bool msix_enabled(const struct pci_device *dev);
 void msix_notify(struct pci_device *dev, unsigned vector);
+/* What the vector sends now. False: nothing, masked as it is, or no interrupt message but a write to memory. */
+bool msix_message(const struct pci_device *dev, unsigned vector, uint64_t *address, uint32_t *data);
 /* The device's default_config_write calls it: enable and function mask may have changed. */
 void msix_config_written(struct pci_device *dev);
 void msix_save(struct pci_device *dev, struct stream *s);

@@ -67,6 +67,8 @@ struct virtqueue {
     GSource *source;             /* watches `kick`; exists while the queue is served */
     struct iothread *iothread;   /* which owns the queue meanwhile; NULL: the main loop */
     bool interrupt_wanted;       /* atomic: the iothread asks the main loop for the queue's interrupt */
+    struct event_notifier call;  /* interrupts by itself, */
+    bool call_ready;             /* while the transport says so: the iothread need not ask. Atomic */
 };
 
 struct virtio_device_ops {
@@ -95,6 +97,8 @@ struct virtio_device_ops {
 struct virtio_transport_ops {
     /* Raises the interrupt of a queue's or the configuration's vector; `isr` holds the reason by then. */
     void (*notify)(struct virtio_device *vdev, uint16_t vector);
+    /* The queue is served from now on, or not any more: whether its kicks and calls can do without us. May be NULL. */
+    void (*queue_served)(struct virtqueue *vq, bool served);
     bool (*dma_enabled)(const struct virtio_device *vdev);
     void (*save_config)(struct virtio_device *vdev, struct stream *s);
     bool (*load_config)(struct virtio_device *vdev, struct stream *s, GError **error);
