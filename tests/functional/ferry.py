@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs machines for the functional tests: QMP, serial port, migration, and the comparison of two guests' memory.
 
-FERRY_BINARY and FERRY_BUILD say what is tested; FERRY_SLOW asks for the long forms. A test program ends with
+FERRY_BINARY and FERRY_BUILD say what is tested; FERRY_SLOW asks for the long forms; FERRY_ACCEL is the accelerator of
+machines whose test names none; FERRY_PATIENCE is how many times longer things may take than on a machine of its own. A test program ends with
 `ferry.main()`, which runs every function decorated with @ferry.case and prints a RESULT line for each.
 """
 import json
@@ -23,7 +24,8 @@ BINARY = os.environ.get('FERRY_BINARY', os.path.join(BUILD, 'qemu-system-x86_64'
 GUEST = os.path.join(BUILD, 'tests', 'guest', 'test-guest.elf')
 SLOW = bool(os.environ.get('FERRY_SLOW'))
 SANITIZED = 'asan' in BUILD or 'tsan' in BUILD
-PATIENCE = 8 if SANITIZED else 1  # how much longer things may take
+ACCEL = os.environ.get('FERRY_ACCEL')
+PATIENCE = int(os.environ.get('FERRY_PATIENCE') or (8 if SANITIZED else 1))  # how much longer things may take
 
 
 class Failure(Exception):
@@ -121,8 +123,8 @@ class Vm:
         self.qmp_path, self.serial_path = self.dir + '/qmp', self.dir + '/serial'
         self.argv = [binary or BINARY, '-nodefaults', '-display', 'none', '-m', memory, '-smp', str(smp),
                      '-serial', 'unix:%s,server=on,wait=off' % self.serial_path]
-        if accel:
-            self.argv += ['-accel', accel]
+        if accel or (ACCEL and not binary):
+            self.argv += ['-accel', accel or ACCEL]
         if kernel:
             self.argv += ['-kernel', kernel]
         if qmp:

@@ -188,12 +188,11 @@ def options_are_refused_by_name():
                 (['-m', '0'], '-m'), (['-smp', '0'], 'smp'), (['-smp', '99'], '99'), (['-smp', '4,cores=3'], 'cores'),
                 (['-machine', 'pdp11'], 'pdp11'), (['-machine', 'pc,warp=on'], 'warp'),
                 (['-machine', 'pc,hpet=on'], 'hpet'),
-                (['-accel', 'kvm'], 'kvm'),
                 (['-accel', 'kvm,kernel-irqchip=split'], 'split is not supported'),
                 (['-machine', 'pc,accel=kvm,kernel-irqchip=split'], 'split is not supported'),
                 (['-machine', 'pc,kernel-irqchip=on'], 'kernel-irqchip=on needs -accel kvm'),
                 (['-accel', 'tcg,speed=9'], 'speed'), (['-cpu', 'z80'], 'z80'),
-                (['-cpu', 'qemu64,+wings'], 'wings'), (['-cpu', 'qemu64,+svm'], 'svm'),
+                (['-cpu', 'qemu64,+wings'], 'wings'), (['-cpu', 'qemu64,+svm,enforce'], 'svm'),
                 (['-device', 'toaster'], 'toaster'),
                 (['-device', 'virtio-balloon-pci,colour=red'], 'colour'),
                 (['-device', 'virtio-balloon-pci,addr=77'], '77'),
@@ -226,6 +225,9 @@ def help_texts():
 
 @case
 def accelerators_fall_back():
+    if os.access('/dev/kvm', os.R_OK | os.W_OK):
+        raise ferry.Skip('/dev/kvm works')
+    refused(['-display', 'none', '-nodefaults', '-accel', 'kvm'], '/dev/kvm')
     vm = Vm(args=['-accel', 'kvm', '-accel', 'tcg'])
     vm.expect(rb'guest ready')
     require('kvm' in vm.stderr_text() and 'tcg' in vm.stderr_text(), 'said: ' + vm.stderr_text())

@@ -39,6 +39,13 @@ static bool run_triple(int argc, char **argv)
     return true;
 }
 
+/* Instructions from where there is no memory: KVM cannot go on there. */
+static bool run_astray(int argc, char **argv)
+{
+    __asm__ volatile("jmp *%0" ::"r"(0xfed50000ul));
+    return true;
+}
+
 static bool run_poweroff(int argc, char **argv)
 {
     outw(0x604, 0x2000); /* SLP_EN, S5's type as the pc's _S5 package has it: 0 */
@@ -57,6 +64,7 @@ static const struct command basic_commands[] = {
     { "exit", "[code]: through isa-debug-exit", run_exit },
     { "reset", "through port 0xcf9", run_reset },
     { "triple", "a triple fault", run_triple },
+    { "astray", "runs where there is no memory", run_astray },
     { "poweroff", "through ACPI", run_poweroff },
     { "panic", "through pvpanic", run_panic },
     { NULL, NULL, NULL },
