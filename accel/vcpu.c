@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "accel/accel.h"
+#include "accel/throttle.h"
 #include "accel/vcpu.h"
 #include "hw/core/reset.h"
 #include "util/main-loop.h"
@@ -43,16 +44,20 @@ void vcpu_wake(struct x86_cpu *cpu)
     g_mutex_unlock(&cpu->wake_lock);
 }
 
-void vcpu_kick(struct x86_cpu *cpu)
+void vcpu_leave(struct x86_cpu *cpu)
 {
     __atomic_or_fetch(&cpu->exit_request, EXIT_LEAVE, __ATOMIC_SEQ_CST);
-    if (cpu == current) {
-        return;
-    }
-    if (accel && accel->cpu_kick) {
+    if (cpu != current && accel && accel->cpu_kick) {
         accel->cpu_kick(cpu);
     }
-    vcpu_wake(cpu);
+}
+
+void vcpu_kick(struct x86_cpu *cpu)
+{
+    vcpu_leave(cpu);
+    if (cpu != current) {
+        vcpu_wake(cpu);
+    }
 }
 
 void vcpu_wait(struct x86_cpu *cpu, int64_t ns)
@@ -198,6 +203,9 @@ static gpointer vcpu_thread(gpointer opaque)
             g_cond_broadcast(&progress_cond);
         }
         if (!is_idle(cpu)) {
+            if (throttle_sleep(cpu)) {
+                continue;
+            }
             big_unlock();
             accel->cpu_run(cpu);
             big_lock();

@@ -3,6 +3,7 @@
 #ifndef FERRY_MIGRATION_MIGRATION_PRIVATE_H
 #define FERRY_MIGRATION_MIGRATION_PRIVATE_H
 
+#include "migration/auto-converge.h"
 #include "migration/channel.h"
 #include "migration/free-page.h"
 #include "migration/migration.h"
@@ -15,6 +16,7 @@
 struct migration_parameters {
     uint64_t max_bandwidth;        /* bytes per second; 0: no limit */
     uint64_t downtime_limit;       /* milliseconds */
+    struct auto_converge_parameters throttle;
     uint64_t hint_head_start, hint_timeout;   /* milliseconds */
     uint64_t hint_threshold, hint_growth;     /* percent: of the guest's RAM, of what it populated */
     GuestDropCaches drop_caches;

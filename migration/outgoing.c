@@ -4,6 +4,7 @@
  * failure and any cancel, at any moment before the last byte has left, ends in outgoing_abort(): the guest runs on.
  */
 #include "accel/accel.h"
+#include "accel/throttle.h"
 #include "accel/vcpu.h"
 #include "migration/migration-private.h"
 #include "migration/rate-limit.h"
@@ -34,6 +35,7 @@ struct outgoing {
     /* The bandwidth, from windows of MEASURE_NS. */
     int64_t window_start, last_sync, last_tick;
     uint64_t window_bytes, window_effective, window_pages;
+    struct auto_converge auto_converge;
     double bytes_per_ns;     /* pages' worth, zero pages weighed */
 };
 
@@ -236,6 +238,11 @@ static uint64_t sync_round(struct outgoing *out)
         STORE(dirty_rate, (uint64_t)(fresh * 1e9 / (now - out->last_sync)));
     }
     out->last_sync = now;
+    if (migration_capability(MIGRATION_CAPABILITY_AUTO_CONVERGE)) {
+        struct migration_parameters parameters = migration_parameters();
+        throttle_set(auto_converge_sync(&out->auto_converge, &parameters.throttle, now, fresh * GUEST_PAGE_SIZE,
+                                        stream_position(out->s), throttle_percent()));
+    }
     count_pass(out);
     rest = page_map_dirty_count(out->ram.map) * GUEST_PAGE_SIZE;
     trace_migration_pass(migration.passes, fresh, rest);
@@ -410,8 +417,10 @@ static void drop_map(struct outgoing *out)
     page_map_free(g_steal_pointer(&migration.map));
 }
 
+/* However the migration has ended. */
 static void stop_logging(struct outgoing *out)
 {
+    throttle_set(0);
     if (out->logging) {
         if (accel->dirty_log_stop) {
             accel->dirty_log_stop();
@@ -479,6 +488,7 @@ static bool outgoing_run(struct outgoing *out, GError **error)
     rate_limit_init(&out->limit, out->limit_set, migration_now());
     follow_limit(out);
     out->window_start = out->last_sync = migration_now();
+    auto_converge_begin(&out->auto_converge, out->last_sync, stream_position(out->s));
     return converge(out, error) && switch_over(out, error);
 }
 

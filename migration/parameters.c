@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Parameters and capabilities: those that are built, with QEMU's defaults. The schema refuses all others by name. */
+#include "accel/throttle.h"
 #include "migration/migration-private.h"
 #include "migration/savevm.h"
 #include "qapi/qapi-commands.h"
@@ -10,6 +11,7 @@
 static GMutex lock; /* guards the two below; innermost */
 static struct migration_parameters parameters = {
     .max_bandwidth = 128 << 20, .downtime_limit = 300,
+    .throttle = { .threshold = 50, .initial = 20, .increment = 10, .most = THROTTLE_MOST },
     .hint_head_start = 2000, .hint_timeout = 20000, .hint_threshold = 25, .hint_growth = 4,
 };
 static char *skip_record;
@@ -53,11 +55,34 @@ static bool check_limit(const char *name, bool has, uint64_t value, uint64_t lim
     return true;
 }
 
+static bool check_share(const char *name, bool has, unsigned value, unsigned least, unsigned most, GError **error)
+{
+    if (has && (value < least || value > most)) {
+        return error_setf(error, "Parameter '%s' expects an integer in the range of %u to %u percent, not %u", name,
+                          least, most, value);
+    }
+    return true;
+}
+
+static bool check_throttle(const MigrationParameters *p, GError **error)
+{
+    unsigned initial = p->has_cpu_throttle_initial ? p->cpu_throttle_initial : migration_parameters().throttle.initial;
+    unsigned most = p->has_max_cpu_throttle ? p->max_cpu_throttle : migration_parameters().throttle.most;
+
+    return check_share("throttle-trigger-threshold", p->has_throttle_trigger_threshold, p->throttle_trigger_threshold, 1,
+                       100, error) &&
+           check_share("cpu-throttle-increment", p->has_cpu_throttle_increment, p->cpu_throttle_increment, 1,
+                       THROTTLE_MOST, error) &&
+           check_share("max-cpu-throttle", p->has_max_cpu_throttle, most, initial, THROTTLE_MOST, error) &&
+           check_share("cpu-throttle-initial", p->has_cpu_throttle_initial, initial, 1, most, error);
+}
+
 static bool check_parameters(const MigrationParameters *p, GError **error)
 {
     return check_limit("downtime-limit", p->has_downtime_limit, p->downtime_limit, MAX_DOWNTIME_MS, " ms", error) &&
            check_limit("free-page-hint-head-start", p->has_free_page_hint_head_start, p->free_page_hint_head_start,
                        MAX_WAIT_MS, " ms", error) &&
+           check_throttle(p, error) &&
            check_limit("free-page-hint-timeout", p->has_free_page_hint_timeout, p->free_page_hint_timeout,
                        MAX_WAIT_MS, " ms", error) &&
            check_limit("free-page-hint-threshold", p->has_free_page_hint_threshold, p->free_page_hint_threshold, 100,
@@ -71,6 +96,11 @@ static void take(uint64_t *to, bool has, uint64_t value)
     *to = has ? value : *to;
 }
 
+static void take_share(unsigned *to, bool has, uint8_t value)
+{
+    *to = has ? value : *to;
+}
+
 void qmp_migrate_set_parameters(MigrationParameters *p, GError **error)
 {
     if (!check_parameters(p, error)) {
@@ -79,6 +109,12 @@ void qmp_migrate_set_parameters(MigrationParameters *p, GError **error)
     g_mutex_lock(&lock);
     take(&parameters.max_bandwidth, p->has_max_bandwidth, p->max_bandwidth);
     take(&parameters.downtime_limit, p->has_downtime_limit, p->downtime_limit);
+    take_share(&parameters.throttle.threshold, p->has_throttle_trigger_threshold, p->throttle_trigger_threshold);
+    take_share(&parameters.throttle.initial, p->has_cpu_throttle_initial, p->cpu_throttle_initial);
+    take_share(&parameters.throttle.increment, p->has_cpu_throttle_increment, p->cpu_throttle_increment);
+    take_share(&parameters.throttle.most, p->has_max_cpu_throttle, p->max_cpu_throttle);
+    parameters.throttle.tailslow = p->has_cpu_throttle_tailslow ? p->cpu_throttle_tailslow
+                                                                : parameters.throttle.tailslow;
     take(&parameters.hint_head_start, p->has_free_page_hint_head_start, p->free_page_hint_head_start);
     take(&parameters.hint_timeout, p->has_free_page_hint_timeout, p->free_page_hint_timeout);
     take(&parameters.hint_threshold, p->has_free_page_hint_threshold, p->free_page_hint_threshold);
@@ -102,6 +138,11 @@ MigrationParameters *qmp_query_migrate_parameters(GError **error)
     *p = (MigrationParameters){
         .has_max_bandwidth = true, .max_bandwidth = now.max_bandwidth,
         .has_downtime_limit = true, .downtime_limit = now.downtime_limit,
+        .has_throttle_trigger_threshold = true, .throttle_trigger_threshold = now.throttle.threshold,
+        .has_cpu_throttle_initial = true, .cpu_throttle_initial = now.throttle.initial,
+        .has_cpu_throttle_increment = true, .cpu_throttle_increment = now.throttle.increment,
+        .has_cpu_throttle_tailslow = true, .cpu_throttle_tailslow = now.throttle.tailslow,
+        .has_max_cpu_throttle = true, .max_cpu_throttle = now.throttle.most,
         .has_free_page_hint_head_start = true, .free_page_hint_head_start = now.hint_head_start,
         .has_free_page_hint_timeout = true, .free_page_hint_timeout = now.hint_timeout,
         .has_free_page_hint_threshold = true, .free_page_hint_threshold = now.hint_threshold,

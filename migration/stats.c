@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* query-migrate: every figure is counted where it arises, none is made up. Big lock held. */
+#include "accel/throttle.h"
 #include "migration/migration-private.h"
 #include "qapi/qapi-commands.h"
 
@@ -63,6 +64,8 @@ static void fill_running(MigrationInfo *info)
         info->has_downtime = true;
         info->downtime = LOAD(downtime_ms);
     } else {
+        info->has_cpu_throttle_percentage = throttle_percent() != 0;
+        info->cpu_throttle_percentage = throttle_percent();
         info->has_expected_downtime = true;
         info->expected_downtime = LOAD(expected_downtime_ms) ? LOAD(expected_downtime_ms)
                                                              : (int64_t)migration_parameters().downtime_limit;

@@ -365,6 +365,9 @@ static void info_migrate(int argc, char **argv)
     if (info->has_total_time) {
         monitor_printf("total time: %" PRId64 " ms\n", info->total_time);
     }
+    if (info->has_cpu_throttle_percentage) {
+        monitor_printf("cpu throttle percentage: %" PRId64 "\n", info->cpu_throttle_percentage);
+    }
     if (info->has_expected_downtime) {
         monitor_printf("expected downtime: %" PRId64 " ms\n", info->expected_downtime);
     }

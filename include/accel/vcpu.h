@@ -43,6 +43,8 @@ void cpu_interrupt(struct x86_cpu *cpu, uint32_t mask);
 void cpu_reset_interrupt(struct x86_cpu *cpu, uint32_t mask);
 /* Makes the vCPU leave cpu_run() or its sleep soon, and look for what there is to do. Any thread. */
 void vcpu_kick(struct x86_cpu *cpu);
+/* Makes it leave cpu_run() soon; does not end its sleep. Any thread. */
+void vcpu_leave(struct x86_cpu *cpu);
 /* Only ends its sleep. Any thread. */
 void vcpu_wake(struct x86_cpu *cpu);
 /* On the vCPU's thread: sleeps until woken, or for at most `ns` (-1: no bound). Big lock held, dropped meanwhile. */

@@ -261,6 +261,7 @@ struct x86_cpu {
     GMutex wake_lock;                     /* guards `wake` and goes with halt_cond; innermost */
     GCond *halt_cond;
     bool wake;                            /* look again: set by whoever gives the vCPU something to do */
+    bool throttle_due;                    /* atomic: accel/throttle.c wants it to sleep */
     struct cpu_work *work;                /* queue of accel/vcpu.c; big lock */
     const struct x86_cpu_model *model;
     struct x86_features features;         /* the model's, with +x,-y */
