@@ -7,7 +7,8 @@ written to it since, and the source's record says that it left the page out as h
 
 FERRY_BULK is the number of completed migrations (default 40, or 1000 with FERRY_SLOW; Linux guests:
 test_migration_linux.py), FERRY_SEED the first guest's seed: `FERRY_SEED=7 FERRY_BULK=1 test_migration_bulk.py bare`
-runs guest 7 alone. FERRY_BULK_BY=hints or =bitmaps has all guests answer that way.
+runs guest 7 alone. FERRY_BULK_BY=hints or =bitmaps has all guests answer that way. FERRY_BULK_ACCELS="kvm tcg" draws each
+machine's accelerator from these.
 """
 import os
 import random
@@ -22,6 +23,7 @@ from guest_ram import GuestRam, differing
 
 SEED = int(os.environ.get('FERRY_SEED', '0')) or random.SystemRandom().randrange(1, 1 << 30)
 WANTED = int(os.environ.get('FERRY_BULK', '1000' if SLOW else '40'))
+ACCELERATORS = os.environ.get('FERRY_BULK_ACCELS', '').split()
 PROTOCOLS = tuple(filter(None, os.environ.get('FERRY_BULK_BY', 'hints bitmaps').split()))
 HOPS = 20          # of one guest
 TEST_START = 0x4100  # first test page
@@ -47,6 +49,7 @@ class Guest:
 
     def __init__(self, seed, counts):
         self.rng, self.seed, self.counts = random.Random(seed), seed, counts
+        self.accel_rng = random.Random('accelerators %d' % seed)
         rng = self.rng
         self.smp = rng.choice((1, 2, 2, 3, 4))
         self.memory = rng.choice((80, 96, 128)) * MIB
@@ -84,7 +87,14 @@ class Guest:
         device = 'virtio-balloon-pci,free-page-hint=on,free-page-reporting=on' + self.options
         args = ['-object', 'iothread,id=io0'] * iothread + ['-device', device + ',iothread=io0' * iothread]
         args += kwargs.pop('args', [])
-        return Vm(name=name, memory='%dM' % (self.memory >> 20), smp=self.smp, args=args, **kwargs)
+        if ACCELERATORS:
+            kwargs['accel'] = self.accel_rng.choice(ACCELERATORS)
+            # what the software CPU has not got would keep a guest from going there
+            plain = ',-kvmclock,-kvm-asyncpf,-kvm-steal-time,-kvm-pv-eoi' * ('kvm' in kwargs['accel'])
+            args += ['-cpu', 'qemu64' + plain]
+        vm = Vm(name=name, memory='%dM' % (self.memory >> 20), smp=self.smp, args=args, **kwargs)
+        vm.accelerator = kwargs.get('accel')
+        return vm
 
     def hear(self):
         """What the guest has to say is read; a processor that has found a lost write says fail."""
@@ -154,6 +164,8 @@ class Guest:
         self.counts.add(info['status'])
         if info['status'] == 'completed':
             self.counts.add('by ' + self.by)
+            if ACCELERATORS:
+                self.counts.add('%s to %s' % (self.vm.accelerator, target.accelerator))
         for name in SUMMED:
             self.counts.add(name, info.get('free-pages', {}).get(name, 0))
         if info['status'] == 'completed' and self.has_arrived(target):
