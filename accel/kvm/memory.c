@@ -280,6 +280,8 @@ static void update_slots(const struct flat_view *view)
             *slot = want;
             if (logging) {
                 log_begin(slot);
+                /* what was written before that had protected it, and whatever migration knows of another place */
+                ram_block_mark_dirty(slot->block, slot->offset, slot->size);
             } else {
                 slot_set(slot, slot->size);
             }
