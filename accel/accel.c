@@ -102,6 +102,13 @@ uint64_t accel_dirty_take(struct ram_block *block, enum dirty_client client, uin
     return ram_block_dirty_take(block, client, first, count, into);
 }
 
+void accel_dirty_refresh(void)
+{
+    if (accel && accel->dirty_log_refresh) {
+        accel->dirty_log_refresh();
+    }
+}
+
 void accel_dirty_arm(void)
 {
     if (accel && accel->dirty_log_arm) {

@@ -141,6 +141,9 @@ enum free_page_verdict free_page_hint(uint32_t id, const struct free_page_range 
 {
     g_mutex_lock(&fp.lock);
     bool taken = accept_hint(id, count);
+    if (taken) {
+        fp.map->log->refresh(); /* the ranges are here: one look into the log does for all of them */
+    }
     for (unsigned i = 0; taken && i < count; i++) {
         hint_range(&ranges[i]);
     }
@@ -155,6 +158,7 @@ enum free_page_verdict free_page_bitmap(uint32_t id, struct ram_block *block, ui
     g_mutex_lock(&fp.lock);
     bool taken = accept_hint(id, 1);
     if (taken) {
+        fp.map->log->refresh();
         hint_bitmap(block, first, count, words);
     }
     g_mutex_unlock(&fp.lock);

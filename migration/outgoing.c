@@ -68,7 +68,12 @@ static bool setup(struct outgoing *out, GError **error)
     migration.map = map;
     migration.ram = &out->ram;
     ok = start_logging(out, error);
-    free_page_begin(map, &parameters);
+    big_unlock();
+    if (ok && accel->dirty_log_protect) {
+        accel->dirty_log_protect();
+    }
+    big_lock();
+    free_page_begin(map, &parameters); /* from here on pages may leave the bitmap */
     big_unlock();
     if (!ok) {
         return false;

@@ -13,4 +13,6 @@ static bool block_populated(const struct ram_block *block, uint64_t first, uint6
     return ram_block_populated(block, first, count, populated, NULL);
 }
 
-const struct page_log page_log_accel = { .take = accel_take, .arm = accel_dirty_arm, .populated = block_populated };
+const struct page_log page_log_accel = {
+    .refresh = accel_dirty_refresh, .take = accel_take, .arm = accel_dirty_arm, .populated = block_populated,
+};

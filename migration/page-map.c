@@ -166,6 +166,7 @@ static uint64_t sync_slice(struct block_map *bm, uint64_t first, uint64_t count)
 
 uint64_t page_map_sync(struct page_map *map)
 {
+    map->log->refresh();
     uint64_t fresh = sum_slices(map, sync_slice);
 
     map->log->arm(); /* a page taken must not be read before: its writer may go on without a mark until then */

@@ -25,6 +25,11 @@ extern const char *const skip_reason_names[SKIP_REASONS];
 
 /* What the map asks of memory and accelerator; tests put their own here. */
 struct page_log {
+    /*
+     * Before a batch of takes: what they bring has every write up to now. One that comes while the batch is worked off
+     * may stay in the log until the next; to the rules it is a write after the take.
+     */
+    void (*refresh)(void);
     /* Fetch-and-clear of the log's marks of [first, first + count) into `into` (by page); see accel_dirty_take(). */
     void (*take)(struct ram_block *block, uint64_t first, uint64_t count, unsigned long *into);
     /* When it returns, every later write leaves a mark. Not under the lock. */

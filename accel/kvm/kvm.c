@@ -265,6 +265,8 @@ const struct accel_ops accel_kvm = {
     .put_state = kvm_put_state,
     .flush = kvm_flush,
     .dirty_log_start = kvm_dirty_log_start,
+    .dirty_log_protect = kvm_dirty_log_protect,
     .dirty_log_stop = kvm_dirty_log_stop,
     .dirty_log_fetch = kvm_dirty_log_fetch,
+    .dirty_log_refresh = kvm_dirty_log_refresh,
 };

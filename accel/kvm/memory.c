@@ -10,6 +10,10 @@
  * in one of the two at any time. With KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 the fetch clears just the words of the range
  * that was asked for, in the same section as it marks them, and write-protects those only; without, the kernel hands
  * out and clears the whole slot at once. Clearing by larger chunks than what was marked would lose writes.
+ *
+ * KVM_GET_DIRTY_LOG copies the bits of a whole slot, and rings make all vCPUs leave the guest: so the fetches of a batch
+ * share one look, made by the first of them after kvm_dirty_log_refresh(). A page written after the look keeps its bit
+ * in the kernel, unless it had one by then and is marked with it.
  */
 #include "accel/kvm/internal.h"
 
@@ -30,7 +34,9 @@ struct slot {
     struct ram_block *block;
     uint64_t offset;    /* of the first byte in the block */
     bool readonly;
-    unsigned long *log; /* buffer for the kernel's bitmap, while logging; one bit per page */
+    unsigned long *log; /* while logging: of the last look, what is not yet cleared; one bit per page */
+    uint64_t look;      /* number of that look */
+    uint64_t protected; /* pages from the first on, whose writes are logged */
 };
 
 /* Guards the slots and the kernel's dirty log. Within the big lock and migration's bitmap lock; innermost. */
@@ -38,6 +44,8 @@ static GMutex slots_lock;
 static struct slot *slots;
 static unsigned slot_count;
 static bool logging, manual_protect, initially_set;
+static uint64_t look_wanted = 1; /* atomic: the number of the look that fetches must be of, or newer */
+static uint64_t ring_look;
 
 static uint64_t slot_pages(const struct slot *slot)
 {
@@ -99,23 +107,44 @@ static void log_mark(const struct slot *slot, uint64_t first, uint64_t last)
 }
 
 /* Slots lock held. */
-static void log_fetch(struct slot *slot, uint64_t first, uint64_t last)
+static void log_look(struct slot *slot)
 {
-    if (kvm_options.dirty_ring_size) {
-        kvm_ring_harvest();
+    struct kvm_dirty_log get = { .slot = slot - slots, .dirty_bitmap = slot->log };
+    uint64_t wanted_look = __atomic_load_n(&look_wanted, __ATOMIC_SEQ_CST);
+
+    if (slot->look == wanted_look) {
         return;
     }
-    struct kvm_dirty_log get = { .slot = slot - slots, .dirty_bitmap = slot->log };
-
+    slot->look = wanted_look;
     must(kvm_vm_ioctl(KVM_GET_DIRTY_LOG, &get), slot, "KVM_GET_DIRTY_LOG");
     if (!manual_protect) {
         log_mark(slot, 0, slot_pages(slot));
-        return;
+        memset(slot->log, 0, ROUND_UP(slot_pages(slot), UNIT) / 8);
     }
+}
+
+static bool log_is_clean(const struct slot *slot, uint64_t first, uint64_t last)
+{
+    unsigned long any = 0;
+
+    for (uint64_t word = first / BITS_PER_LONG; word * BITS_PER_LONG < last; word++) {
+        any |= slot->log[word];
+    }
+    return !any;
+}
+
+/* Slots lock held. */
+static void log_fetch(struct slot *slot, uint64_t first, uint64_t last)
+{
+    log_look(slot);
     first = first / UNIT * UNIT;
     last = MIN(ROUND_UP(last, UNIT), slot_pages(slot));
+    if (log_is_clean(slot, first, last)) {
+        return;
+    }
     log_mark(slot, first, last);
     log_clear(slot, first, last - first);
+    memset(slot->log + first / BITS_PER_LONG, 0, ROUND_UP(last - first, UNIT) / 8);
 }
 
 void kvm_slot_mark(unsigned number, uint64_t page)
@@ -127,21 +156,48 @@ void kvm_slot_mark(unsigned number, uint64_t page)
     }
 }
 
-/* All bits are set as logging starts, so that this, in steps, is what protects: the guest is never held up for long. */
-static void log_arm_whole(struct slot *slot)
+/*
+ * With initially-all-set logs, clearing is what protects. Some pages more of a slot; false: all of it is protected.
+ * What was written before is lost with the bits: the caller takes all of the slot as written. Slots lock held.
+ */
+static bool log_protect_step(struct slot *slot)
 {
-    memset(slot->log, 0xff, ROUND_UP(slot_pages(slot), UNIT) / 8);
-    for (uint64_t first = 0; first < slot_pages(slot); first += CLEAR_STEP) {
-        log_clear(slot, first, MIN(CLEAR_STEP, slot_pages(slot) - first));
+    uint64_t first = slot->protected, count = MIN(CLEAR_STEP, slot_pages(slot) - first);
+
+    if (!count) {
+        return false;
     }
+    unsigned long *words = slot->log + first / BITS_PER_LONG;
+    memset(words, 0xff, ROUND_UP(count, UNIT) / 8);
+    log_clear(slot, first, count);
+    memset(words, 0, ROUND_UP(count, UNIT) / 8);
+    slot->protected += count;
+    return true;
 }
 
 static void log_begin(struct slot *slot)
 {
     log_allocate(slot);
     slot_set(slot, slot->size);
-    if (initially_set) {
-        log_arm_whole(slot);
+    slot->protected = initially_set ? 0 : slot_pages(slot);
+}
+
+/* One step, wherever one is due. A topology change or another fetch may come between two. */
+static bool protect_step(void)
+{
+    bool more = false;
+
+    g_mutex_lock(&slots_lock);
+    for (unsigned i = 0; logging && !more && i < slot_count; i++) {
+        more = slots[i].used && log_protect_step(&slots[i]);
+    }
+    g_mutex_unlock(&slots_lock);
+    return more;
+}
+
+void kvm_dirty_log_protect(void)
+{
+    while (protect_step()) {
     }
 }
 
@@ -178,11 +234,32 @@ void kvm_dirty_ring_full(struct x86_cpu *cpu)
     g_mutex_unlock(&slots_lock);
 }
 
+void kvm_dirty_log_refresh(void)
+{
+    __atomic_add_fetch(&look_wanted, 1, __ATOMIC_SEQ_CST);
+}
+
+/* What the hardware has logged is in the rings once the vCPUs have left the guest. */
+static void fetch_rings(void)
+{
+    uint64_t wanted_look = __atomic_load_n(&look_wanted, __ATOMIC_SEQ_CST);
+
+    if (__atomic_load_n(&ring_look, __ATOMIC_ACQUIRE) == wanted_look) {
+        return;
+    }
+    kvm_quiesce_begin();
+    kvm_quiesce_end();
+    g_mutex_lock(&slots_lock);
+    kvm_ring_harvest();
+    __atomic_store_n(&ring_look, wanted_look, __ATOMIC_RELEASE);
+    g_mutex_unlock(&slots_lock);
+}
+
 void kvm_dirty_log_fetch(struct ram_block *block, uint64_t first, uint64_t count)
 {
-    if (kvm_options.dirty_ring_size) { /* what the hardware has logged is in the rings once they have left the guest */
-        kvm_quiesce_begin();
-        kvm_quiesce_end();
+    if (kvm_options.dirty_ring_size) {
+        fetch_rings();
+        return;
     }
     g_mutex_lock(&slots_lock);
     for (unsigned i = 0; logging && i < slot_count; i++) {
@@ -257,8 +334,11 @@ static struct slot *find_free(void)
 
 static void remove_slot(struct slot *slot)
 {
-    if (logging) {
-        log_fetch(slot, 0, slot_pages(slot)); /* no vCPU runs: nothing comes after it */
+    if (logging && kvm_options.dirty_ring_size) { /* no vCPU runs: nothing comes after it */
+        kvm_ring_harvest();
+    } else if (logging) {
+        kvm_dirty_log_refresh();
+        log_fetch(slot, 0, slot_pages(slot));
     }
     slot_set(slot, 0);
     g_free(slot->log);
@@ -280,7 +360,9 @@ static void update_slots(const struct flat_view *view)
             *slot = want;
             if (logging) {
                 log_begin(slot);
-                /* what was written before that had protected it, and whatever migration knows of another place */
+                while (log_protect_step(slot)) {
+                }
+                /* what was written before it was protected, and whatever migration knows of another place */
                 ram_block_mark_dirty(slot->block, slot->offset, slot->size);
             } else {
                 slot_set(slot, slot->size);

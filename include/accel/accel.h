@@ -47,8 +47,18 @@ struct accel_ops {
      * lock... see accel_dirty_sync().
      */
     bool (*dirty_log_start)(GError **error);
+    /*
+     * Once behind start, without the big lock: what start would take too long for. Until it returns every page counts
+     * as dirty, whatever the log says, and none may have been sent or left out. NULL: nothing.
+     */
+    void (*dirty_log_protect)(void);
     void (*dirty_log_stop)(void);
     void (*dirty_log_fetch)(struct ram_block *block, uint64_t first, uint64_t count);
+    /*
+     * Fetches after it bring every write before it. Where looking into the log is dear, those that follow it share one
+     * look: a write after the look may stay in the log until the next. NULL: each fetch looks.
+     */
+    void (*dirty_log_refresh)(void);
     void (*dirty_log_arm)(void);
 };
 
@@ -72,5 +82,7 @@ char *accel_help(void);
 uint64_t accel_dirty_take(struct ram_block *block, enum dirty_client client, uint64_t first, uint64_t count,
                           unsigned long *into);
 void accel_dirty_arm(void);
+/* Before a batch of takes: they bring all marks up to now, and later ones perhaps; those may wait for the next batch. */
+void accel_dirty_refresh(void);
 
 #endif

@@ -20,7 +20,12 @@ void runstate_listener_add(struct runstate_listener *listener)
 static struct ram_block *block;
 static struct page_map *map;
 static bool log_marks[PAGES], populated_from_start[PAGES];
-static unsigned takes;
+static unsigned takes, looks;
+
+static void fake_refresh(void)
+{
+    __atomic_add_fetch(&looks, 1, __ATOMIC_RELAXED);
+}
 
 static void fake_take(struct ram_block *b, uint64_t first, uint64_t count, unsigned long *into)
 {
@@ -47,7 +52,7 @@ static bool fake_populated(const struct ram_block *b, uint64_t first, uint64_t c
     return true;
 }
 
-static const struct page_log fake_log = { .take = fake_take, .arm = fake_arm, .populated = fake_populated };
+static const struct page_log fake_log = { .refresh = fake_refresh, .take = fake_take, .arm = fake_arm, .populated = fake_populated };
 
 /* ---- the device ---- */
 
@@ -219,6 +224,26 @@ static void test_request(void)
     free_page_close();
     finish();
     g_assert_cmpuint(device.dones, ==, 1);
+}
+
+/* A look into the log is dear: one for each batch that counts, one for each sync, and none for what is late. */
+static void test_one_look_a_batch(void)
+{
+    struct free_page_range ranges[40];
+
+    setup();
+    begin();
+    for (unsigned i = 0; i < G_N_ELEMENTS(ranges); i++) {
+        ranges[i] = (struct free_page_range){ block, (uint64_t)i * 2 * GUEST_PAGE_SIZE, GUEST_PAGE_SIZE };
+    }
+    unsigned before = looks;
+    g_assert_cmpint(free_page_hint(device.id, ranges, G_N_ELEMENTS(ranges)), ==, FREE_PAGE_TAKEN);
+    g_assert_cmpuint(looks, ==, before + 1);
+    g_assert_cmpint(free_page_hint(device.id + 1, ranges, G_N_ELEMENTS(ranges)), ==, FREE_PAGE_LATE);
+    g_assert_cmpuint(looks, ==, before + 1);
+    page_map_sync(map);
+    g_assert_cmpuint(looks, ==, before + 2);
+    finish();
 }
 
 static void test_wrong_id(void)
@@ -650,6 +675,7 @@ int main(int argc, char **argv)
     block->migratable = true;
     g_assert_true(free_page_provider_register(&provider, NULL));
     g_test_add_func("/free-page/request", test_request);
+    g_test_add_func("/free-page/one-look-a-batch", test_one_look_a_batch);
     g_test_add_func("/free-page/wrong-id", test_wrong_id);
     g_test_add_func("/free-page/ranges", test_ranges);
     g_test_add_func("/free-page/bitmap", test_bitmap);

@@ -19,6 +19,7 @@ static struct world {
     struct ram_block *block;
     struct page_map *map;
     bool log[PAGES];           /* marks */
+    bool seen[PAGES];          /* those of the last look that were not taken since */
     bool silent[PAGES];        /* the writer does not mark */
     bool populated[PAGES];
     bool excused[PAGES];       /* free as of the open request, not written since */
@@ -57,6 +58,13 @@ static void guest_write(unsigned page, uint64_t value)
     *page_at(page) = value;
 }
 
+/* As free-page.c does it: one look, and what was hinted by then. Lock held. */
+static uint64_t hint_pages(uint64_t first, uint64_t count, const unsigned long *words, bool poison)
+{
+    memcpy(w.seen, w.log, sizeof(w.seen));
+    return page_map_hint(w.map->blocks, first, count, words, poison);
+}
+
 /*
  * A buffer of one or some pages, or a bitmap of them, perhaps zeroed before (a kernel that zeroes what it allocates).
  */
@@ -80,7 +88,7 @@ static void guest_hint(void)
     }
     page_map_lock(w.map);
     if (w.id) {
-        page_map_hint(w.map->blocks, first, count, by_bitmap ? words : NULL, false);
+        hint_pages(first, count, by_bitmap ? words : NULL, false);
     }
     page_map_unlock(w.map);
 }
@@ -103,13 +111,21 @@ static void guest_acts(bool locked)
 
 /* ---- log and memory ---- */
 
+/* As KVM has it: takes bring what this look saw, and what is written later stays in the log. */
+static void fake_refresh(void)
+{
+    guest_acts(false);
+    memcpy(w.seen, w.log, sizeof(w.seen));
+    guest_acts(false);
+}
+
 static void fake_take(struct ram_block *block, uint64_t first, uint64_t count, unsigned long *into)
 {
     guest_acts(true);
     for (uint64_t page = first; page < first + count; page++) {
-        if (w.log[page]) {
+        if (w.seen[page]) {
             bitmap_set(into, page, 1);
-            w.log[page] = false;
+            w.seen[page] = w.log[page] = false;
         }
     }
     guest_acts(true);
@@ -135,7 +151,7 @@ static bool fake_populated(const struct ram_block *block, uint64_t first, uint64
     return true;
 }
 
-static const struct page_log fake_log = { .take = fake_take, .arm = fake_arm, .populated = fake_populated };
+static const struct page_log fake_log = { .refresh = fake_refresh, .take = fake_take, .arm = fake_arm, .populated = fake_populated };
 
 /* ---- the migration thread ---- */
 
@@ -353,7 +369,7 @@ static void quiet_end(void)
 static void hint(unsigned first, unsigned count)
 {
     page_map_lock(w.map);
-    page_map_hint(w.map->blocks, first, count, NULL, false);
+    hint_pages(first, count, NULL, false);
     page_map_unlock(w.map);
 }
 
@@ -383,7 +399,7 @@ static void test_bitmap(void)
     guest_write(64, 5);
     guest_write(65, 5);
     page_map_lock(w.map);
-    g_assert_cmpuint(page_map_hint(w.map->blocks, 0, 128, words, false), ==, 8);
+    g_assert_cmpuint(hint_pages(0, 128, words, false), ==, 8);
     page_map_unlock(w.map);
     g_assert_cmpuint(w.map->dirty_count, ==, PAGES - 8 - 2);
     g_assert_cmpuint(w.map->doubt_count, ==, 2);
@@ -426,9 +442,9 @@ static void test_poison(void)
     quiet_init(true);
     open_request();
     page_map_lock(w.map);
-    g_assert_cmpuint(page_map_hint(w.map->blocks, 0, 10, NULL, true), ==, 10);
+    g_assert_cmpuint(hint_pages(0, 10, NULL, true), ==, 10);
     w.map->pristine = false;
-    g_assert_cmpuint(page_map_hint(w.map->blocks, 10, 10, NULL, true), ==, 0);
+    g_assert_cmpuint(hint_pages(10, 10, NULL, true), ==, 0);
     page_map_unlock(w.map);
     quiet_end();
 }
@@ -495,7 +511,7 @@ static void check_passed(struct block_map *bm, uint64_t first_mib, uint64_t end_
 /* What a guest goes past while it hints in one direction; one that skips about passes nothing. */
 static void test_passed(void)
 {
-    static const struct page_log log = { .take = no_marks, .arm = no_arm };
+    static const struct page_log log = { .refresh = no_arm, .take = no_marks, .arm = no_arm };
     struct ram_block *large = ram_block_new("large.ram", 4ull << 30, NULL);
     uint64_t first, end;
     struct page_run run;
