@@ -124,7 +124,8 @@ static void exception_out(struct wire *w)
 
 /*
  * With the APIC in the kernel, that knows; else it follows from what we know of the vCPU. Stock's KVM leaves
- * wait_for_sipi set for vCPUs that run, so that alone does not say it.
+ * wait_for_sipi set for vCPUs that run, so that alone does not say it. One that waits may have had its INIT, and
+ * "uninitialized" has the kernel drop the SIPI that is on its way.
  */
 static uint32_t mp_state(const struct x86_cpu *cpu)
 {
@@ -134,7 +135,7 @@ static uint32_t mp_state(const struct x86_cpu *cpu)
         return cpu->beyond.mp_state;
     }
     if (cpu->halted && apic && apic->waits_for_sipi && apic->waits_for_sipi(cpu->apic)) {
-        return KVM_MP_STATE_UNINITIALIZED;
+        return KVM_MP_STATE_INIT_RECEIVED;
     }
     return cpu->halted ? KVM_MP_STATE_HALTED : KVM_MP_STATE_RUNNABLE;
 }

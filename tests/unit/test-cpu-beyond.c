@@ -361,7 +361,7 @@ static void test_sipi(void)
     g_assert_cmpuint(w->b.mp_state, ==, KVM_MP_STATE_RUNNABLE);
     vcpus[0]->halted = true;
     g_byte_array_unref(save(vcpus[0]));
-    g_assert_cmpuint(w->b.mp_state, ==, KVM_MP_STATE_UNINITIALIZED);
+    g_assert_cmpuint(w->b.mp_state, ==, KVM_MP_STATE_INIT_RECEIVED);
     vcpus[0]->halted = false;
     vcpus[0]->apic_ops = NULL;
 }
