@@ -325,7 +325,8 @@ def gen_commands_h(s):
            '/*\n * Written once each, by the room that owns the matter. Big lock held, main loop thread. On failure they set *error\n'
            ' * (what they return is then not looked at). The caller frees results.\n */']
     for name, e in s.commands.items():
-        args = ['%s *arguments' % e['data']] if e.get('boxed') else list(s.parameters(s.members(e.get('data'))))
+        args = ['JsonNode *arguments'] if not e.get('gen', True) else \
+            ['%s *arguments' % e['data']] if e.get('boxed') else list(s.parameters(s.members(e.get('data'))))
         ret = s.c_type(e['returns']) if 'returns' in e else 'void '
         out += comment(e['doc']) + ['%sqmp_%s(%s);' % (ret, c_name(name), ', '.join(args + ['GError **error']))]
     out.append('''
@@ -343,18 +344,21 @@ extern const struct qapi_command qapi_commands[]; /* sorted by name, ends with n
 def gen_command(s, name, e):
     c, members, boxed, ret = c_name(name), s.members(e.get('data')), e.get('boxed'), e.get('returns')
     struct, out = e['data'] if boxed else 'arguments_' + c, ''
-    takes = boxed or members
-    if members and not boxed:
+    free_form = not e.get('gen', True) # the function looks at the arguments itself: device_add
+    takes = (boxed or members) and not free_form
+    if takes and not boxed:
         out += 'typedef struct %s {\n%s} %s;\n' % (struct, indent(s.declarations(members)), struct)
         out += gen_free(s, struct, members, 'static ') + gen_from_json(s, struct, members, 'static ')
-    if takes:
+    if free_form:
+        body = []
+    elif takes:
         body = ['%s *a = qapi_%s_from_json(arguments, "", error);' % (struct, struct), 'if (!a) {',
                 '    return NULL;', '}']
     else:
         body = ['static const char *const names[] = { NULL };',
                 'if (!qapi_parse_object(arguments, "", names, error)) {',
                 '    return NULL;', '}']
-    call = (['a'] if boxed else list(s.call_arguments(members, 'a->'))) + ['&failure']
+    call = (['arguments'] if free_form else ['a'] if boxed else list(s.call_arguments(members, 'a->'))) + ['&failure']
     body += ['GError *failure = NULL;',
              '%sqmp_%s(%s);' % (s.c_type(ret) + 'result = ' if ret else '', c, ', '.join(call))]
     body += ['qapi_free_%s(a);' % struct] if takes else []

@@ -177,17 +177,35 @@ static bool parse_json(struct keyval *kv, const char *text, GError **error)
     return append_json(kv, "", root, 0, error);
 }
 
-struct keyval *keyval_parse(const char *option, const char *text, const char *implied, GError **error)
+static struct keyval *keyval_new(const char *option)
 {
     struct keyval *kv = g_new0(struct keyval, 1);
     kv->option = g_strdup(option);
     kv->pairs = g_array_new(FALSE, FALSE, sizeof(struct pair));
     g_array_set_clear_func(kv->pairs, pair_clear);
+    return kv;
+}
+
+struct keyval *keyval_parse(const char *option, const char *text, const char *implied, GError **error)
+{
+    struct keyval *kv = keyval_new(option);
     if (!(*text == '{' ? parse_json(kv, text, error) : parse_text(kv, text, implied, error))) {
         keyval_free(kv);
         return NULL;
     }
     return kv;
+}
+
+struct keyval *keyval_from_json(const char *option, JsonNode *node, GError **error)
+{
+    struct keyval *kv = keyval_new(option);
+    if (node && !JSON_NODE_HOLDS_OBJECT(node)) {
+        error_setf(error, "%s: expected a JSON object", option);
+    } else if (!node || append_json_object(kv, "", json_node_get_object(node), 0, error)) {
+        return kv;
+    }
+    keyval_free(kv);
+    return NULL;
 }
 
 void keyval_free(struct keyval *kv)

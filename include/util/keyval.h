@@ -11,12 +11,18 @@
 #include "util/error.h"
 
 struct keyval;
+struct _JsonNode; /* json-glib's */
 
 /*
  * `implied` names the first value when it has no '=' (NULL: none). `option` is the option's name for messages
  * ("-device"). NULL and an error if malformed: empty key, duplicate key (unless repeatable), not JSON.
  */
 struct keyval *keyval_parse(const char *option, const char *text, const char *implied, GError **error);
+/*
+ * The same from JSON that is there already: the arguments of device_add, object-add, blockdev-add, netdev_add, with
+ * `option` the command's name. Nested members get dotted keys. NULL is an empty object.
+ */
+struct keyval *keyval_from_json(const char *option, struct _JsonNode *object, GError **error);
 void keyval_free(struct keyval *kv);
 
 /* The value, or NULL; marks it as read. Flags without '=' are "on". */

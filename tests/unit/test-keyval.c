@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <string.h>
 
+#include <json-glib/json-glib.h>
+
 #include "util/keyval.h"
 
 static struct keyval *parse(const char *text, const char *implied)
@@ -64,6 +66,26 @@ static void test_json(void)
     g_assert_cmpstr(keyval_get(kv, "deep.a.0"), ==, "1");
     g_assert_cmpstr(keyval_get(kv, "deep.a.1"), ==, "x");
     keyval_free(kv);
+}
+
+static void test_arguments(void)
+{
+    g_autoptr(JsonParser) parser = json_parser_new();
+    g_autoptr(GError) error = NULL;
+    g_assert_true(json_parser_load_from_data(parser, "{\"driver\":\"raw\",\"file\":{\"driver\":\"file\"},\"n\":3}", -1, NULL));
+    struct keyval *kv = keyval_from_json("blockdev-add", json_parser_get_root(parser), &error);
+    g_assert_cmpstr(keyval_get(kv, "driver"), ==, "raw");
+    g_assert_cmpstr(keyval_get(kv, "file.driver"), ==, "file");
+    g_assert_false(keyval_check_unread(kv, &error));
+    g_assert_cmpstr(error->message, ==, "blockdev-add: unknown parameter 'n' (value '3')");
+    g_clear_error(&error);
+    keyval_free(kv);
+    kv = keyval_from_json("device_add", NULL, &error);
+    g_assert_false(keyval_has(kv, "driver"));
+    keyval_free(kv);
+    g_assert_true(json_parser_load_from_data(parser, "[1]", -1, NULL));
+    g_assert_null(keyval_from_json("device_add", json_parser_get_root(parser), &error));
+    g_assert_cmpstr(error->message, ==, "device_add: expected a JSON object");
 }
 
 static void test_refused(void)
@@ -179,6 +201,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/keyval/text", test_text);
     g_test_add_func("/keyval/json", test_json);
+    g_test_add_func("/keyval/arguments", test_arguments);
     g_test_add_func("/keyval/refused", test_refused);
     g_test_add_func("/keyval/unread", test_unread);
     g_test_add_func("/keyval/numbers", test_numbers);
