@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The broker between those who want guest memory and the balloon device that talks to the guest: the operator's
- * `balloon` and `query-balloon`, and the migration's requests for free pages, which go to the best of the sources that the
- * device brought along and the guest's driver knows. The device is not known here, nor the bitmap.
+ * `balloon` and `query-balloon`, and the migration's requests for free pages, which go to the best of the sources
+ * that the device brought along and the guest's driver knows. The device is not known here, nor the bitmap.
  */
 #include <string.h>
 

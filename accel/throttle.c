@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Throttling of vCPUs, whatever runs them. While a share is set, a thread calls them all out of cpu_run() at the end of
- * each slice; each then sleeps on its own for as long as the share asks for. A vCPU asleep sleeps as one that is halted
- * does: without the big lock, and whoever has something for it (a pause, work, the end) wakes it at once; an interrupt
- * does not.
+ * Throttling of vCPUs, whatever runs them. While a share is set, a thread calls them all out of cpu_run() at the end
+ * of each slice; each then sleeps on its own for as long as the share asks for. A vCPU asleep sleeps as one that is
+ * halted does: without the big lock, and whoever has something for it (a pause, work, the end) wakes it at once; an
+ * interrupt does not.
  */
 #include "accel/throttle.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * KVM_IOEVENTFD: writes to a place in a region signal an eventfd without leaving the guest. The kernel wants addresses,
- * a device has regions that the guest moves: so each place is looked up again in every new flat view.
+ * KVM_IOEVENTFD: writes to a place in a region signal an eventfd without leaving the guest. The kernel wants
+ * addresses, a device has regions that the guest moves: so each place is looked up again in every new flat view.
  *
  * A refusal (the kernel's table is full) costs speed only: the write then reaches the region's handler.
  */

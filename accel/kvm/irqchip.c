@@ -3,9 +3,9 @@
  * kernel-irqchip=on: local APICs, IOAPIC and 8259s in the kernel (KVM_CREATE_IRQCHIP), and the table that says where
  * each GSI goes.
  *
- * GSIs 0 to 15 are the ISA lines: at an 8259, and at the IOAPIC's pin of that number, 0 at pin 2 (which has no line of
- * its own: IRQ 2 is the cascade). 16 to 23 are pins of the IOAPIC alone. From 24 on they are messages, for eventfds
- * that interrupt without anybody here (KVM_IRQFD).
+ * GSIs 0 to 15 are the ISA lines: at an 8259, and at the IOAPIC's pin of that number, 0 at pin 2 (which has no line
+ * of its own: IRQ 2 is the cascade). 16 to 23 are pins of the IOAPIC alone. From 24 on they are messages, for
+ * eventfds that interrupt without anybody here (KVM_IRQFD).
  */
 #include "accel/kvm/internal.h"
 

@@ -2,18 +2,18 @@
 /*
  * Guest memory in the kernel: one slot for each stretch of RAM in the flat view, and its dirty log.
  *
- * Slots follow the flat view by difference. New ones are added while vCPUs run; one that goes, or changes, leaves a gap
- * in which an instruction fetch would fail, so vCPUs are kept out of the kernel meanwhile.
+ * Slots follow the flat view by difference. New ones are added while vCPUs run; one that goes, or changes, leaves a
+ * gap in which an instruction fetch would fail, so vCPUs are kept out of the kernel meanwhile.
  *
  * The dirty log has two stages: the kernel's, per slot, and the block's own marks, which devices write to as well. A
- * fetch moves bits from the first to the second, and what it takes from the kernel's it has marked before: so a bit is
- * in one of the two at any time. With KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 the fetch clears just the words of the range
- * that was asked for, in the same section as it marks them, and write-protects those only; without, the kernel hands
- * out and clears the whole slot at once. Clearing by larger chunks than what was marked would lose writes.
+ * fetch moves bits from the first to the second, and what it takes from the kernel's it has marked before: so a bit
+ * is in one of the two at any time. With KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2 the fetch clears just the words of the
+ * range that was asked for, in the same section as it marks them, and write-protects those only; without, the kernel
+ * hands out and clears the whole slot at once. Clearing by larger chunks than what was marked would lose writes.
  *
- * KVM_GET_DIRTY_LOG copies the bits of a whole slot, and rings make all vCPUs leave the guest: so the fetches of a batch
- * share one look, made by the first of them after kvm_dirty_log_refresh(). A page written after the look keeps its bit
- * in the kernel, unless it had one by then and is marked with it.
+ * KVM_GET_DIRTY_LOG copies the bits of a whole slot, and rings make all vCPUs leave the guest: so the fetches of a
+ * batch share one look, made by the first of them after kvm_dirty_log_refresh(). A page written after the look keeps
+ * its bit in the kernel, unless it had one by then and is marked with it.
  */
 #include "accel/kvm/internal.h"
 

@@ -2,10 +2,11 @@
 /*
  * A vCPU in KVM_RUN, and what it comes out for.
  *
- * A kick is a signal. Its handler sets immediate_exit, which makes the kernel come back from the KVM_RUN that is under
- * way or, if the signal came too early, from the next one: so immediate_exit is cleared before exit_request and
- * interrupt_request are looked at, and a kick between the look and the entry is not lost. The last thing before cpu_run() returns is a KVM_RUN that
- * ended in EINTR: only then has the kernel finished the instruction of an earlier port or MMIO exit.
+ * A kick is a signal. Its handler sets immediate_exit, which makes the kernel come back from the KVM_RUN that is
+ * under way or, if the signal came too early, from the next one: so immediate_exit is cleared before exit_request and
+ * interrupt_request are looked at, and a kick between the look and the entry is not lost. The last thing before
+ * cpu_run() returns is a KVM_RUN that ended in EINTR: only then has the kernel finished the instruction of an earlier
+ * port or MMIO exit.
  */
 #include "accel/kvm/internal.h"
 

@@ -241,8 +241,9 @@ static bool get_mp_state(struct x86_cpu *cpu, GError **error)
 }
 
 /*
- * Without controllers in the kernel, a halted vCPU is one that does not enter it. With them it waits there, and `halted`
- * says no more. What a reset or the software CPU leaves is "runnable" and `halted`: an AP that waits for its SIPI, or HLT.
+ * Without controllers in the kernel, a halted vCPU is one that does not enter it. With them it waits there, and
+ * `halted` says no more. What a reset or the software CPU leaves is "runnable" and `halted`: an AP that waits for its
+ * SIPI, or HLT.
  */
 static bool put_mp_state(struct x86_cpu *cpu, GError **error)
 {

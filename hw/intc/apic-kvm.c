@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Local APICs in the kernel (KVM_CREATE_IRQCHIP), over the software APIC's struct: their section of the stream, reset,
- * and `info lapic`. The kernel takes interrupts, sends them and halts vCPUs; it also moves an AP from INIT to SIPI.
+ * Local APICs in the kernel (KVM_CREATE_IRQCHIP), over the software APIC's struct: their section of the stream,
+ * reset, and `info lapic`. The kernel takes interrupts, sends them and halts vCPUs; it also moves an AP from INIT to
+ * SIPI.
  *
  * The timer: the kernel has it as the registers show it, an initial and a current count, and starts to count from the
  * latter when it is given both (KVM_SET_LAPIC). Our stream has the virtual time at which the count was loaded. A
  * one-shot count that has run out goes to the kernel as no count at all: from a current count of zero it would make
  * one more interrupt. The deadline is an MSR (x86_beyond.tsc_deadline).
  *
- * IA32_APIC_BASE and CR8 are among the CPU's registers (KVM_GET_SREGS). `base` and `tpr` follow when those are fetched.
+ * IA32_APIC_BASE and CR8 are among the CPU's registers (KVM_GET_SREGS). `base` and `tpr` follow when those are
+ * fetched.
  */
 #include <string.h>
 

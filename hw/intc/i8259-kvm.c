@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The pair of 8259As in the kernel (KVM_CREATE_IRQCHIP): "kvm-i8259". It answers its ports there; here are its section
- * of the stream and its reset, over the software chip's struct. Its lines are GSIs: accel/kvm/irqchip.c.
+ * The pair of 8259As in the kernel (KVM_CREATE_IRQCHIP): "kvm-i8259". It answers its ports there; here are its
+ * section of the stream and its reset, over the software chip's struct. Its lines are GSIs: accel/kvm/irqchip.c.
  *
  * The kernel pulses the cascade where the software chip holds it, so the master's request for it may be set without
  * the slave having any, or the reverse. Both sort that out when the slave's outputs are next looked at.

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The IOAPIC in the kernel (KVM_CREATE_IRQCHIP): "kvm-ioapic", version 0x11. It answers at its address there; here are
- * its section of the stream and its reset, over the software chip's struct. Its lines are GSIs: accel/kvm/irqchip.c.
+ * The IOAPIC in the kernel (KVM_CREATE_IRQCHIP): "kvm-ioapic", version 0x11. It answers at its address there; here
+ * are its section of the stream and its reset, over the software chip's struct. Its lines are GSIs:
+ * accel/kvm/irqchip.c.
  *
- * The kernel gives back an edge that it has not delivered as a request in irr, and so do we; it keeps the reserved bits
- * of entries as the guest wrote them, which have no meaning and no place in the stream.
+ * The kernel gives back an edge that it has not delivered as a request in irr, and so do we; it keeps the reserved
+ * bits of entries as the guest wrote them, which have no meaning and no place in the stream.
  */
 #include "accel/kvm.h"
 #include "hw/intc/ioapic-internal.h"

@@ -30,8 +30,8 @@ static void entry_send(struct ioapic *ioapic, int pin)
 {
     uint64_t entry = ioapic->entries[pin];
 
-    apic_bus_deliver((uint8_t)(entry >> IOAPIC_ENTRY_DEST_SHIFT), entry & IOAPIC_ENTRY_LOGICAL, entry >> IOAPIC_ENTRY_MODE_SHIFT & 7,
-                     entry & IOAPIC_ENTRY_VECTOR, entry & IOAPIC_ENTRY_LEVEL);
+    apic_bus_deliver((uint8_t)(entry >> IOAPIC_ENTRY_DEST_SHIFT), entry & IOAPIC_ENTRY_LOGICAL,
+                     entry >> IOAPIC_ENTRY_MODE_SHIFT & 7, entry & IOAPIC_ENTRY_VECTOR, entry & IOAPIC_ENTRY_LEVEL);
 }
 
 /* Sends for every pin of `pins` that has something to send. */
@@ -85,7 +85,8 @@ static void ioapic_eoi(uint8_t vector)
     for (int pin = 0; pin < IOAPIC_PINS; pin++) {
         uint64_t *entry = &ioapic->entries[pin];
 
-        if ((*entry & IOAPIC_ENTRY_VECTOR) == vector && (*entry & IOAPIC_ENTRY_LEVEL) && (*entry & IOAPIC_ENTRY_REMOTE_IRR)) {
+        if ((*entry & IOAPIC_ENTRY_VECTOR) == vector && (*entry & IOAPIC_ENTRY_LEVEL) &&
+            (*entry & IOAPIC_ENTRY_REMOTE_IRR)) {
             *entry &= ~IOAPIC_ENTRY_REMOTE_IRR;
             ended |= 1u << pin;
         }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The 8254 in the kernel (KVM_CREATE_PIT2), with port 0x61 (KVM_PIT_SPEAKER_DUMMY): "kvm-pit". It answers its ports and
- * interrupts there; here are its section of the stream and its reset, over the software chip's struct.
+ * The 8254 in the kernel (KVM_CREATE_PIT2), with port 0x61 (KVM_PIT_SPEAKER_DUMMY): "kvm-pit". It answers its ports
+ * and interrupts there; here are its section of the stream and its reset, over the software chip's struct.
  *
- * While the VM stands still the counters are here, and the kernel's go on in vain: they are put back as it runs again,
- * so that no interrupts of the meantime come. The kernel knows no other start of a count than the moment that it is
- * given one, so counts begin anew then.
+ * While the VM stands still the counters are here, and the kernel's go on in vain: they are put back as it runs
+ * again, so that no interrupts of the meantime come. The kernel knows no other start of a count than the moment that
+ * it is given one, so counts begin anew then.
  */
 #include "accel/kvm.h"
 #include "hw/isa/isa.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * kvmclock (Documentation/virt/kvm/x86/msr.rst, MSR_KVM_SYSTEM_TIME_NEW): nanoseconds that the kernel keeps for the VM
- * and that guests compute from their TSC. Here: it stands still while the VM does, and goes along in a migration.
+ * kvmclock (Documentation/virt/kvm/x86/msr.rst, MSR_KVM_SYSTEM_TIME_NEW): nanoseconds that the kernel keeps for the
+ * VM and that guests compute from their TSC. Here: it stands still while the VM does, and goes along in a migration.
  *
- * What was read at the stop is set again at the start. A migration's own stop is the exception: the clock is read once
- * more as the state is saved, so that the time that it took to get there is not lost to the guest.
+ * What was read at the stop is set again at the start. A migration's own stop is the exception: the clock is read
+ * once more as the state is saved, so that the time that it took to get there is not lost to the guest.
  *
  * The section is QEMU's. It says whether the kernel it was read from keeps the clock steady against the guest's TSC;
  * from one that does not, QEMU computes the clock from guest memory. Every kernel since 4.9 does.

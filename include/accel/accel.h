@@ -55,8 +55,8 @@ struct accel_ops {
     void (*dirty_log_stop)(void);
     void (*dirty_log_fetch)(struct ram_block *block, uint64_t first, uint64_t count);
     /*
-     * Fetches after it bring every write before it. Where looking into the log is dear, those that follow it share one
-     * look: a write after the look may stay in the log until the next. NULL: each fetch looks.
+     * Fetches after it bring every write before it. Where looking into the log is dear, those that follow it share
+     * one look: a write after the look may stay in the log until the next. NULL: each fetch looks.
      */
     void (*dirty_log_refresh)(void);
     void (*dirty_log_arm)(void);

@@ -271,8 +271,9 @@ static const struct command {
     int (*run)(uint64_t number);
     int numbers; /* that it must have */
 } commands[] = {
-    { "hog", run_hog, 1 },   { "fragment", run_fragment, 1 }, { "counter", run_counter, 1 }, { "checked", run_checked, 1 }, { "forks", run_forks, 0 },
-    { "spin", run_spin, 1 }, { "text", run_text, 1 },       { "hold", run_hold, 1 },       { "memcpy", run_memcpy, 1 },
+    { "hog", run_hog, 1 },     { "fragment", run_fragment, 1 }, { "counter", run_counter, 1 },
+    { "checked", run_checked, 1 }, { "forks", run_forks, 0 }, { "spin", run_spin, 1 },
+    { "text", run_text, 1 },   { "hold", run_hold, 1 },         { "memcpy", run_memcpy, 1 },
 };
 
 int main(int argc, char **argv)
