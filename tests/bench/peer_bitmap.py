@@ -6,7 +6,7 @@ import time
 
 import ferry
 from peer_hints import KERNELS, freed_run, hog_mib, idle_run
-from peer_machines import args, cpu_seconds, fate, linux, move, vcpu_seconds, warm
+from peer_machines import args, cpu_seconds, fate, linux, move, undisturbed, vcpu_seconds, warm
 
 SMALL_MIB = 1024  # what the balloon leaves
 
@@ -95,13 +95,15 @@ def walk():
 
 def resize(vm, mib, name):
     """Seconds until the guest has as much, and what both ends spent."""
-    start, used, vcpu = time.time(), cpu_seconds(vm), vcpu_seconds(vm)
-    vm.qmp.command('balloon', value=mib << 20)
-    while vm.qmp.command('query-balloon')['actual'] != mib << 20:
-        ferry.require(time.time() - start < args.timeout, '%s: not within %.0f s' % (name, args.timeout))
-        time.sleep(0.005)
+    with undisturbed(vm):
+        start, used, vcpu = time.time(), cpu_seconds(vm), vcpu_seconds(vm)
+        vm.qmp.command('balloon', value=mib << 20)
+        while vm.qmp.command('query-balloon')['actual'] != mib << 20:
+            ferry.require(time.time() - start < args.timeout, '%s: not within %.0f s' % (name, args.timeout))
+            time.sleep(0.005)
+        taken = time.time() - start
     vcpu = vcpu_seconds(vm) - vcpu
-    return {name + '_s': time.time() - start, name + '_guest_cpu_s': vcpu,
+    return {name + '_s': taken, name + '_guest_cpu_s': vcpu,
             name + '_host_cpu_s': max(cpu_seconds(vm) - used - vcpu, 0)}
 
 
