@@ -12,6 +12,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "util/fdset.h"
 #include "util/main-loop.h"
 
 static gboolean fds_readable(int fd, GIOCondition condition, gpointer opaque);
@@ -236,9 +237,10 @@ static bool file_open(struct chardev *chr, struct keyval *options, GError **erro
     if (!path) {
         return error_setf(error, "chardev '%s': path= is missing", chr->id);
     }
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (append ? O_APPEND : O_TRUNC), 0666);
+    int fd = fdset_open(path, O_WRONLY | O_CREAT | (append ? O_APPEND : O_TRUNC), error);
     if (fd < 0) {
-        return error_setf_errno(error, errno, "chardev '%s': cannot open '%s'", chr->id, path);
+        g_prefix_error(error, "chardev '%s': ", chr->id);
+        return false;
     }
     fd_new(chr, -1, fd);
     return true;

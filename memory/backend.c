@@ -15,56 +15,56 @@
 #include "memory/ram-block.h"
 #include "util/keyval.h"
 
-struct backend_options {
-    const char *type, *id, *path;
-    uint64_t size;
-    bool share, prealloc, dump, merge, discard_data;
-};
+static GPtrArray *backends; /* struct memory_backend *; big lock */
 
-static bool parse_options(struct keyval *kv, struct backend_options *o, GError **error)
+static bool parse_options(struct keyval *kv, struct memory_backend *o, GError **error)
 {
-    bool reserve = false, seal = true;
+    bool reserve = false, merge = false, discard_data = false;
 
-    o->id = keyval_get(kv, "id");
+    o->id = g_strdup(keyval_get(kv, "id"));
     o->dump = true;
     o->share = !strcmp(o->type, "memory-backend-memfd");
     if (!strcmp(o->type, "memory-backend-file")) {
-        o->path = keyval_get(kv, "mem-path");
+        o->path = g_strdup(keyval_get(kv, "mem-path"));
         if (!o->path) {
             return error_setf(error, "-object %s: mem-path= is missing", o->type);
         }
-    } else if (o->share && !keyval_get_bool(kv, "seal", &seal, error)) {
-        return false;
+    } else if (o->share) {
+        o->seal = true;
+        if (!keyval_get_bool(kv, "seal", &o->seal, error)) {
+            return false;
+        }
     }
     if (!o->id) {
         return error_setf(error, "-object %s: id= is missing", o->type);
     }
     if (!keyval_get_size(kv, "size", &o->size, 'B', error) || !keyval_get_bool(kv, "share", &o->share, error) ||
         !keyval_get_bool(kv, "prealloc", &o->prealloc, error) || !keyval_get_bool(kv, "dump", &o->dump, error) ||
-        !keyval_get_bool(kv, "merge", &o->merge, error) || !keyval_get_bool(kv, "reserve", &reserve, error) ||
-        !keyval_get_bool(kv, "discard-data", &o->discard_data, error) || !keyval_check_unread(kv, error)) {
+        !keyval_get_bool(kv, "merge", &merge, error) || !keyval_get_bool(kv, "reserve", &reserve, error) ||
+        !keyval_get_bool(kv, "discard-data", &discard_data, error) || !keyval_check_unread(kv, error)) {
         return false;
     }
     if (o->size == 0 || o->size % GUEST_PAGE_SIZE) {
         return error_setf(error, "-object %s,id=%s: size=%" G_GUINT64_FORMAT " is not a positive multiple of 4096",
                           o->type, o->id, o->size);
     }
-    if (reserve || o->merge || o->discard_data) {
+    if (reserve || merge || discard_data) {
         return error_setf(error, "-object %s,id=%s: %s=on is not supported", o->type, o->id,
-                          reserve ? "reserve" : o->merge ? "merge" : "discard-data");
+                          reserve ? "reserve" : merge ? "merge" : "discard-data");
     }
     return true;
 }
 
 /* What lies behind the memory: -1 for anonymous memory. */
-static bool open_fd(const struct backend_options *o, int *fd, GError **error)
+static bool open_fd(const struct memory_backend *o, int *fd, GError **error)
 {
     *fd = -1;
     if (o->path) {
         *fd = open(o->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     } else if (o->share || !strcmp(o->type, "memory-backend-memfd")) {
-        *fd = memfd_create(o->id, MFD_CLOEXEC);
-        if (*fd >= 0 && ftruncate(*fd, (off_t)o->size) < 0) {
+        *fd = memfd_create(o->id, MFD_CLOEXEC | (o->seal ? MFD_ALLOW_SEALING : 0));
+        if (*fd >= 0 && (ftruncate(*fd, (off_t)o->size) < 0 ||
+                         (o->seal && fcntl(*fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0))) {
             close(*fd);
             *fd = -1;
         }
@@ -84,27 +84,70 @@ bool memory_backend_type(const char *type)
            !strcmp(type, "memory-backend-file");
 }
 
-bool memory_backend_create(const char *type, struct keyval *options, GError **error)
+struct memory_backend *memory_backend_find(const char *id)
 {
-    struct backend_options o = { .type = type };
+    for (guint i = 0; backends && i < backends->len; i++) {
+        struct memory_backend *backend = backends->pdata[i];
+        if (!strcmp(backend->id, id)) {
+            return backend;
+        }
+    }
+    return NULL;
+}
+
+static void backend_free(struct memory_backend *o)
+{
+    if (o->block) {
+        ram_block_free(o->block);
+    }
+    g_free(o->id);
+    g_free(o->path);
+    g_free(o);
+}
+
+/* The block, as the options want it. */
+static bool make_block(struct memory_backend *o, GError **error)
+{
     int fd;
 
-    if (!parse_options(options, &o, error) || !open_fd(&o, &fd, error)) {
+    if (!open_fd(o, &fd, error)) {
         return false;
     }
-    struct ram_block *block =
-        fd < 0 ? ram_block_new(o.id, o.size, error) : ram_block_new_fd(o.id, o.size, fd, o.share, error);
-    if (!block) {
+    o->block = fd < 0 ? ram_block_new(o->id, o->size, error) : ram_block_new_fd(o->id, o->size, fd, o->share, error);
+    if (!o->block) {
         return false;
     }
-    block->migratable = false; /* until a machine uses it */
-    if (!o.dump) {
-        madvise(block->host, o.size, MADV_DONTDUMP);
+    o->block->migratable = false; /* until a machine uses it */
+    if (!o->dump) {
+        madvise(o->block->host, o->size, MADV_DONTDUMP);
     }
-    if (o.prealloc && madvise(block->host, o.size, MADV_POPULATE_WRITE) < 0) {
-        error_setf_errno(error, errno, "-object %s,id=%s: cannot populate its memory (prealloc=on)", type, o.id);
-        ram_block_free(block);
-        return false;
+    if (o->prealloc && madvise(o->block->host, o->size, MADV_POPULATE_WRITE) < 0) {
+        return error_setf_errno(error, errno, "-object %s,id=%s: cannot populate its memory (prealloc=on)", o->type,
+                                o->id);
     }
     return true;
+}
+
+bool memory_backend_create(const char *type, struct keyval *options, GError **error)
+{
+    struct memory_backend *backend = g_new0(struct memory_backend, 1);
+
+    backend->type = g_intern_string(type);
+    if (!parse_options(options, backend, error) || !make_block(backend, error)) {
+        backend_free(backend);
+        return false;
+    }
+    if (!backends) {
+        backends = g_ptr_array_new();
+    }
+    g_ptr_array_add(backends, backend);
+    return true;
+}
+
+void memory_backend_delete(const char *id)
+{
+    struct memory_backend *backend = memory_backend_find(id);
+
+    g_ptr_array_remove(backends, backend);
+    backend_free(backend);
 }

@@ -12,8 +12,6 @@ void qmp_sessions_cleanup(void);
 /* Puts a descriptor under a name / takes one out, for the whole program. */
 bool monitor_add_fd(const char *name, int fd, GError **error);
 bool monitor_close_fd(const char *name, GError **error);
-/* The descriptor that came with the running command, or -1. */
-int qmp_take_received_fd(void);
 
 /* HMP sessions (hmp.c). */
 void hmp_sessions_cleanup(void);

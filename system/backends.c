@@ -9,33 +9,10 @@
 
 #include "chardev/char.h"
 #include "hw/core/device.h"
-#include "memory/backend.h"
 #include "monitor/monitor.h"
+#include "system/object.h"
 #include "system/system.h"
-#include "util/iothread.h"
 #include "util/keyval.h"
-
-static bool object_create(const char *text, GError **error)
-{
-    struct keyval *kv = keyval_parse("-object", text, "qom-type", error);
-    if (!kv) {
-        return false;
-    }
-    const char *type = keyval_get(kv, "qom-type"), *id = keyval_get(kv, "id");
-    bool ok;
-    if (type && memory_backend_type(type)) {
-        ok = memory_backend_create(type, kv, error);
-    } else if (!type || strcmp(type, "iothread") != 0) {
-        ok = error_setf(error, "-object: type '%s' is not supported (iothread, memory-backend-ram, -memfd, -file)",
-                        type ? type : "");
-    } else if (!id) {
-        ok = error_setf(error, "-object iothread: id= is missing");
-    } else {
-        ok = keyval_check_unread(kv, error) && iothread_new(id, error);
-    }
-    keyval_free(kv);
-    return ok;
-}
 
 static bool mon_create(const char *text, GError **error)
 {
@@ -115,7 +92,7 @@ bool backends_create(const struct options *o, GError **error)
         }
     }
     for (guint i = 0; i < o->objects->len; i++) {
-        if (!object_create(o->objects->pdata[i], error)) {
+        if (!object_create_from_option(o->objects->pdata[i], error)) {
             return false;
         }
     }

@@ -6,6 +6,8 @@
 
 /* -chardev, -object, -serial, -monitor, -qmp, -mon and the defaults of -nographic. Big lock held; once. */
 bool backends_create(const struct options *options, GError **error);
+/* -add-fd: the first to run, before anything opens a descriptor. */
+bool passed_fds_add(const GPtrArray *list, GError **error);
 /* -rtc, -icount; after the accelerator is known. */
 bool clocks_configure(const struct options *options, GError **error);
 /* -qtest, -gdb; after the machine exists. */

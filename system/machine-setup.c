@@ -7,6 +7,7 @@
 #include "accel/accel.h"
 #include "hw/core/machine.h"
 #include "memory/ram-block.h"
+#include "system/object.h"
 
 
 static bool setup_memory(struct machine *m, const char *text, GError **error)
@@ -163,6 +164,9 @@ bool machine_setup(const struct options *o, GError **error)
     }
     if (!o->kernel && (o->initrd || o->append)) {
         ok = ok && error_setf(error, "%s needs -kernel", o->initrd ? "-initrd" : "-append");
+    }
+    if (ok && m->memory_backend) {
+        object_hold(m->memory_backend); /* the board says so if it is none */
     }
     if (!ok) {
         g_free(m);

@@ -125,7 +125,7 @@ static bool start(const struct options *o, bool *help, GError **error)
     if (!logs_init(o, help, error) || *help) {
         return *help;
     }
-    if (o->pidfile && !write_pidfile(o->pidfile, error)) {
+    if (!passed_fds_add(o->add_fds, error) || (o->pidfile && !write_pidfile(o->pidfile, error))) {
         return false;
     }
     memory_init();

@@ -7,6 +7,7 @@
 
 #include "hw/core/device.h"
 #include "hw/core/machine.h"
+#include "system/object.h"
 #include "system/system.h"
 #include "target/i386/cpuid.h"
 #include "accel/accel.h"
@@ -61,7 +62,7 @@ static const struct option_row rows[] = {
     STRING("append", NULL, "TEXT", append, "kernel command line"),
     LIST("device", NULL, "TYPE[,prop=value]", devices, "add a device; -device help, -device TYPE,help"),
     LIST("object", NULL, "TYPE,id=ID[,prop=value]", objects,
-         "make an object (iothread, memory-backend-ram, -memfd, -file)"),
+         "make an object; -object help, -object TYPE,help"),
     LIST("global", NULL, "TYPE.PROP=VALUE", globals, "a default for a device property"),
     LIST("chardev", NULL, "BACKEND,id=ID[,prop=value]", chardevs,
          "a character device (null, stdio, file, pty, socket)"),
@@ -80,6 +81,8 @@ static const struct option_row rows[] = {
     CALL("no-user-config", NULL, NULL, accept_flag, "read no configuration files (there are none)"),
     CALL("boot", NULL, "[order=][,strict=on|off]", set_boot, "boot order: no effect with -kernel; strict= is taken"),
     CALL("name", NULL, "[guest=]NAME[,debug-threads=on|off]", set_name, "the guest's name"),
+    LIST("add-fd", NULL, "fd=FD,set=SET[,opaque=TEXT]", add_fds,
+         "put an inherited descriptor into a set: /dev/fdset/SET as a path means it"),
     CALL("uuid", NULL, "UUID", set_uuid, "the guest's UUID"),
     STRING("rtc", NULL, "[base=utc|localtime|DATE][,clock=host|rt|vm]", rtc, "the real-time clock"),
     FLAG("S", start_paused, "do not start the vCPUs; `cont` does"),
@@ -260,6 +263,18 @@ static bool print_lists(struct options *o, GError **error)
     } else if (o->accel->len && strcmp(o->accel->pdata[0], "help") == 0) {
         text = accel_help();
     }
+    for (guint i = 0; i < o->objects->len && !text; i++) {
+        const char *object = o->objects->pdata[i];
+        if (strcmp(object, "help") == 0 || strcmp(object, "?") == 0) {
+            text = object_help(NULL);
+        } else if (g_str_has_suffix(object, ",help")) {
+            g_autofree char *name = g_strndup(object, strlen(object) - 5);
+            text = object_help(name);
+            if (!text) {
+                return error_setf(error, "-object: '%s' is not an object type (see -object help)", name);
+            }
+        }
+    }
     for (guint i = 0; i < o->devices->len && !text; i++) {
         const char *device = o->devices->pdata[i];
         if (strcmp(device, "help") == 0 || strcmp(device, "?") == 0) {
@@ -283,7 +298,7 @@ static bool print_lists(struct options *o, GError **error)
 bool options_parse(struct options *o, int argc, char **argv, GError **error)
 {
     GPtrArray **lists[] = { &o->accel, &o->devices, &o->objects, &o->globals, &o->chardevs, &o->serials, &o->monitors,
-                            &o->qmps, &o->qmps_pretty, &o->mons, &o->traces };
+                            &o->qmps, &o->qmps_pretty, &o->mons, &o->traces, &o->add_fds };
     *o = (struct options){ 0 };
     for (size_t i = 0; i < G_N_ELEMENTS(lists); i++) {
         *lists[i] = g_ptr_array_new();

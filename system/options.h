@@ -9,7 +9,7 @@ struct options {
     const char *machine, *cpu, *memory, *smp, *kernel, *initrd, *append, *incoming, *icount, *rtc, *pidfile, *gdb;
     const char *log_items, *log_file;
     GPtrArray *accel, *devices, *objects, *globals, *chardevs, *serials, *monitors, *qmps, *qmps_pretty, *mons,
-        *traces;
+        *traces, *add_fds;
     const char *qtest;
     bool nographic, nodefaults, start_paused, monitor_given, help;
 };

@@ -18,6 +18,8 @@ void monitor_printf(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 
 /* File descriptors by name: getfd, closefd; migrate fd:NAME. Returns an owned descriptor, or -1 and an error. */
 int monitor_take_fd(const char *name, GError **error);
+/* The last descriptor that came with the QMP command that runs, or -1; the caller owns it. */
+int qmp_take_received_fd(void);
 
 /*
  * Emits an event to all QMP sessions (generated qapi_event_send_* call it). Takes `data` over (may be NULL). Any

@@ -117,7 +117,7 @@ class Vm:
     """One machine. `args` come on top of the test board: no defaults, QMP, COM1 on a socket."""
 
     def __init__(self, args=(), name='vm', incoming=None, binary=None, memory='256M', smp=1, kernel=GUEST, qmp=True,
-                 accel=None):
+                 accel=None, pass_fds=()):
         self.dir = tempfile.mkdtemp(prefix='ferry-')
         self.name, self.log = name, b''
         self.qmp_path, self.serial_path = self.dir + '/qmp', self.dir + '/serial'
@@ -135,7 +135,8 @@ class Vm:
         held = qmp and not incoming and '-S' not in args
         self.argv += list(args) + (['-S'] if held else [])
         self.stderr = open(self.dir + '/stderr', 'w+b')
-        self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=self.stderr, stderr=self.stderr)
+        self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=self.stderr, stderr=self.stderr,
+                                        pass_fds=pass_fds)
         self.qmp = self.serial = None
         VMS.append(self)
         if qmp:

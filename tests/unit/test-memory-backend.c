@@ -34,16 +34,15 @@ static void test_kinds(void)
 {
     struct ram_block *ram = make("memory-backend-ram,id=a,size=1M", "a");
     g_assert_cmpint(ram->fd, <, 0);
-    ram_block_free(ram);
+    memory_backend_delete("a");
 
-    struct ram_block *json =
-        make("{\"qom-type\":\"memory-backend-ram\",\"id\":\"pc.ram\",\"size\":1048576}", "pc.ram");
-    ram_block_free(json);
+    make("{\"qom-type\":\"memory-backend-ram\",\"id\":\"pc.ram\",\"size\":1048576}", "pc.ram");
+    memory_backend_delete("pc.ram");
 
     struct ram_block *shared = make("memory-backend-ram,id=b,size=1M,share=on,dump=off", "b");
     g_assert_cmpint(shared->fd, >=, 0);
     g_assert_true(shared->shared);
-    ram_block_free(shared);
+    memory_backend_delete("b");
 
     struct ram_block *memfd = make("memory-backend-memfd,id=c,size=1M,prealloc=on", "c");
     g_assert_cmpint(memfd->fd, >=, 0);
@@ -51,7 +50,7 @@ static void test_kinds(void)
     unsigned long populated[4] = { 0 };
     g_assert_true(ram_block_populated(memfd, 0, 256, populated, NULL));
     g_assert_cmphex(populated[0], ==, ~0ul);
-    ram_block_free(memfd);
+    memory_backend_delete("c");
 }
 
 /* A shared file keeps what the guest wrote; a private one does not, and shows what was there. */
@@ -64,14 +63,14 @@ static void test_file(void)
 
     struct ram_block *block = make(shared, "f");
     block->host[5000] = 0x42;
-    ram_block_free(block);
+    memory_backend_delete("f");
     block = make(private, "f");
     g_assert_cmphex(block->host[5000], ==, 0x42);
     block->host[5000] = 0x43;
-    ram_block_free(block);
+    memory_backend_delete("f");
     block = make(shared, "f");
     g_assert_cmphex(block->host[5000], ==, 0x42);
-    ram_block_free(block);
+    memory_backend_delete("f");
     g_remove(path);
     g_rmdir(folder);
 }
@@ -101,10 +100,10 @@ static void test_refused(void)
         g_assert_null(ram_block_find("x"));
     }
     g_autoptr(GError) error = NULL;
-    struct ram_block *first = make("memory-backend-ram,id=x,size=1M", "x");
+    make("memory-backend-ram,id=x,size=1M", "x");
     g_assert_false(create("memory-backend-ram,id=x,size=1M", &error));
     g_assert_nonnull(strstr(error->message, "'x'"));
-    ram_block_free(first);
+    memory_backend_delete("x");
 }
 
 int main(int argc, char **argv)
