@@ -11,6 +11,7 @@
 #include "trace/migration.h"
 #include "util/bitmap.h"
 #include "util/main-loop.h"
+#include "util/uuid.h"
 
 #define MACHINE_NAME_LIMIT 255
 #define DESCRIPTION_LIMIT  (64u << 20)
@@ -73,9 +74,22 @@ static bool check_capabilities(const struct loadvm *l, GError **error)
     return true;
 }
 
+/* The sender was told to make sure (validate-uuid). Where we were given none there is nothing to compare, as in QEMU. */
+static bool load_uuid(struct loadvm *l, GError **error)
+{
+    uint8_t uuid[UUID_BYTES];
+
+    stream_get_buffer(l->s, uuid, sizeof(uuid));
+    if (stream_error(l->s) || !savevm_uuid || !memcmp(uuid, savevm_uuid, sizeof(uuid))) {
+        return true;
+    }
+    g_autofree char *theirs = uuid_format(uuid), *ours = uuid_format(savevm_uuid);
+
+    return error_setf(error, "the guest that comes has UUID %s, this machine was made for %s", theirs, ours);
+}
+
 static bool load_configuration_subsection(struct loadvm *l, GError **error)
 {
-    uint8_t uuid[16];
     char name[256];
     uint32_t version;
 
@@ -95,8 +109,8 @@ static bool load_configuration_subsection(struct loadvm *l, GError **error)
         if (bits != 12 && !stream_error(l->s)) {
             return error_setf(error, "the sender's pages have 2^%u bytes, ours 2^12", bits);
         }
-    } else if (!strcmp(name, "configuration/uuid")) {
-        stream_get_buffer(l->s, uuid, sizeof(uuid)); /* sent with validate-uuid; ours to compare once we have one */
+    } else if (!strcmp(name, SUBSECTION_UUID)) {
+        return load_uuid(l, error);
     } else {
         return error_setf(error, "'%s' is not known here", name);
     }

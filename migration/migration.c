@@ -13,12 +13,19 @@
 #include "system/runstate.h"
 #include "trace/migration.h"
 #include "util/main-loop.h"
+#include "util/uuid.h"
 
 struct migration migration = { .cancel_fd = -1, .fd = -1 };
 
-bool migration_init(const char *machine_name, GError **error)
+bool migration_init(const char *machine_name, const char *uuid, GError **error)
 {
+    static uint8_t uuid_bytes[UUID_BYTES];
+
     savevm_machine_name = machine_name;
+    if (uuid) {
+        uuid_parse(uuid, uuid_bytes);
+        savevm_uuid = uuid_bytes;
+    }
     signal(SIGPIPE, SIG_IGN); /* a command or pipe that goes away is an error of the migration, not our end */
     free_page_init();
     return global_state_init(error);

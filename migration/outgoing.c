@@ -79,7 +79,7 @@ static bool setup(struct outgoing *out, GError **error)
         return false;
     }
     page_map_scan_holes(map, free_page_absent_words);
-    savevm_put_header(out->s, capabilities);
+    savevm_put_header(out->s, capabilities, migration_capability(MIGRATION_CAPABILITY_VALIDATE_UUID));
     if (migration_capability(MIGRATION_CAPABILITY_RETURN_PATH)) {
         uint32_t first_ping = GUINT32_TO_BE(1);
 

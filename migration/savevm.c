@@ -6,8 +6,10 @@
 #include "migration/savevm.h"
 #include "migration/sections.h"
 #include "util/bitmap.h"
+#include "util/uuid.h"
 
 const char *savevm_machine_name = "none";
+const uint8_t *savevm_uuid;
 
 const char *const stream_capability_names[STREAM_CAPABILITIES] = {
     [STREAM_SKIP_ZERO_PAGES] = "skip-zero-pages",
@@ -27,7 +29,15 @@ static void put_capabilities(struct stream *s, unsigned capabilities)
     }
 }
 
-void savevm_put_header(struct stream *s, unsigned capabilities)
+static void put_uuid(struct stream *s)
+{
+    stream_put_u8(s, SECTION_SUBSECTION);
+    stream_put_counted_string(s, SUBSECTION_UUID);
+    stream_put_u32(s, 1);
+    stream_put_buffer(s, savevm_uuid, UUID_BYTES);
+}
+
+void savevm_put_header(struct stream *s, unsigned capabilities, bool with_uuid)
 {
     stream_put_u32(s, STREAM_MAGIC);
     stream_put_u32(s, STREAM_VERSION);
@@ -36,6 +46,9 @@ void savevm_put_header(struct stream *s, unsigned capabilities)
     stream_put_buffer(s, savevm_machine_name, strlen(savevm_machine_name));
     if (capabilities) {
         put_capabilities(s, capabilities);
+    }
+    if (with_uuid && savevm_uuid) {
+        put_uuid(s);
     }
 }
 

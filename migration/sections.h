@@ -36,6 +36,8 @@ enum stream_command {
 /* Names of the capabilities that both ends must have on, or both off; whoever does not know one refuses its name. */
 #define SUBSECTION_CAPABILITIES "configuration/capabilities"
 extern const char *const stream_capability_names[STREAM_CAPABILITIES];
+/* For whom the guest is meant (validate-uuid). */
+#define SUBSECTION_UUID "configuration/uuid"
 
 struct section {
     char *idstr;

@@ -97,7 +97,7 @@ static bool machine_create(const struct options *o, GError **error)
         }
     }
     const struct machine_type *type = current_machine->type;
-    if (!migration_init(type->name, error)) {
+    if (!migration_init(type->name, guest_uuid_set ? guest_uuid : NULL, error)) {
         return false;
     }
     if (!type->init(current_machine, error) || !devices_create(o, error) || !type->done(current_machine, error)) {

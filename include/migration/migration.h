@@ -8,8 +8,11 @@
 
 #include "util/error.h"
 
-/* Once, before any device is made: registers the sections that belong to no device. `machine_name` is kept. */
-bool migration_init(const char *machine_name, GError **error);
+/*
+ * Once, before any device is made: registers the sections that belong to no device. `machine_name` is kept; `uuid` is
+ * the guest's, or NULL.
+ */
+bool migration_init(const char *machine_name, const char *uuid, GError **error);
 /*
  * -incoming URI or "defer": the run state becomes inmigrate; the VM runs, if `autostart`, once a stream was loaded. A
  * stream that cannot be loaded ends the program with status 1.

@@ -12,6 +12,9 @@
 /* The machine type's name, in each stream's configuration section; set once by migration_init(). */
 extern const char *savevm_machine_name;
 
+/* The guest's UUID, in the order of its text; NULL: it was given none. */
+extern const uint8_t *savevm_uuid;
+
 /* Capabilities that change the stream, all of them our own: bit n of a set is capability n. */
 enum stream_capability {
     STREAM_SKIP_ZERO_PAGES,  /* pages of zeros may be missing: the receiver begins with blocks of zeros */
@@ -21,7 +24,8 @@ enum stream_capability {
 
 /* ---- saving ---- */
 
-void savevm_put_header(struct stream *s, unsigned capabilities);
+/* `with_uuid`: the receiver shall see that the guest is meant for it; without effect on a guest that has no UUID. */
+void savevm_put_header(struct stream *s, unsigned capabilities, bool with_uuid);
 /* The mark (SECTION_START, PART, END) of RAM's section in front, and its footer behind. */
 void savevm_start_ram(struct stream *s, int mark);
 void savevm_end_ram(struct stream *s);

@@ -47,6 +47,26 @@ def there_and_back():
         a = b
 
 
+@case
+def uuid_is_validated():
+    """With validate-uuid a guest is refused by a machine that was made for another one; it runs on where it was."""
+    mine, other = '12345678-9abc-def0-1234-56789abcdef0', '12345678-9abc-def0-1234-56789abcdef1'
+    source = boot(args=['-uuid', mine])
+    source.qmp.command('migrate-set-capabilities', capabilities=[{'capability': name, 'state': True}
+                                                                 for name in ('return-path', 'validate-uuid')])
+    target = Vm(name='another', incoming='defer', args=['-uuid', other])
+    target.qmp.command('migrate-incoming', uri='unix:%s/mig' % target.dir)
+    source.qmp.command('migrate', uri='unix:%s/mig' % target.dir)
+    wait_migration(source, 'failed')
+    require(target.wait_exit() == 1 and mine in target.stderr_text() and other in target.stderr_text(),
+            'the other guest\'s machine said ' + target.stderr_text())
+    source.guest('fill 0 1000 7')
+    target = Vm(name='target', incoming='defer', args=['-uuid', mine])
+    migrate(source, target)
+    wait_status(target, 'running')
+    target.guest('verify 0 1000 7')
+
+
 def moves(uri_of, **kwargs):
     source = boot()
     source.guest('fill 0 3000 3')

@@ -94,7 +94,7 @@ static GByteArray *save(unsigned capabilities)
     GByteArray *bytes;
 
     page_map_scan_holes(map, NULL);
-    savevm_put_header(s, capabilities);
+    savevm_put_header(s, capabilities, false);
     ram_save_start(&rs);
     ram_save_begin_part(&rs, SECTION_PART);
     while (ram_save_window(&rs)) {
@@ -383,12 +383,40 @@ static void test_refused(void)
     check_patch("\x7e\0\0\0\4\0\6", 7, 5, 9, "no section begins with 0x09");
 }
 
+static void check_uuid(bool sent, const uint8_t *theirs, const uint8_t *ours, const char *want)
+{
+    struct stream *s = stream_new_memory_output();
+    g_autoptr(GError) error = NULL;
+
+    savevm_uuid = theirs;
+    savevm_put_header(s, 0, sent);
+    savevm_put_command(s, 5, "xx", 2); /* ends the load where the header was good */
+    savevm_uuid = ours;
+    g_assert_false(load(stream_memory_data(s)->data, stream_memory_data(s)->len, 0, &error));
+    g_assert_nonnull(strstr(error->message, want));
+    savevm_uuid = NULL;
+    stream_free(s);
+}
+
+static void test_uuid(void)
+{
+    static const uint8_t one[16] = { 0xaa, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 }, other[16] = { 0xaa, 1 };
+    const char *good = "command 5";
+
+    check_uuid(true, one, one, good);
+    check_uuid(true, one, other, "the guest that comes has UUID aa010203-0405-0607-0809-0a0b0c0d0e0f, this machine was "
+                                 "made for aa010000-0000-0000-0000-000000000000");
+    check_uuid(false, one, other, good);
+    check_uuid(true, one, NULL, good);
+    check_uuid(true, NULL, other, good);
+}
+
 static void test_commands(void)
 {
     struct stream *s = stream_new_memory_output();
     GError *error = NULL;
 
-    savevm_put_header(s, 0);
+    savevm_put_header(s, 0, false);
     savevm_put_command(s, STREAM_COMMAND_OPEN_RETURN_PATH, NULL, 0);
     savevm_put_command(s, 5, "xx", 2); /* postcopy, in QEMU */
     g_assert_false(load(stream_memory_data(s)->data, stream_memory_data(s)->len, 0, &error));
@@ -415,6 +443,7 @@ int main(int argc, char **argv)
     g_test_add_func("/migration-stream/refused-ranges", test_refused_ranges);
     g_test_add_func("/migration-stream/overlapping-ranges", test_overlapping_ranges);
     g_test_add_func("/migration-stream/capabilities", test_capabilities);
+    g_test_add_func("/migration-stream/uuid", test_uuid);
     g_test_add_func("/migration-stream/commands", test_commands);
     return g_test_run();
 }
