@@ -90,6 +90,18 @@ GPtrArray *qmp_query_commands(GError **error)
     return list;
 }
 
+GPtrArray *qmp_query_qmp_schema(GError **error)
+{
+    g_autoptr(JsonNode) node = json_from_string(qapi_introspection, error);
+    JsonArray *array = json_node_get_array(node);
+    GPtrArray *list = qapi_list_of_SchemaInfo_new();
+    for (guint i = 0; i < json_array_get_length(array); i++) {
+        g_ptr_array_add(list, qapi_SchemaInfo_from_json(json_array_get_element(array, i), "", error));
+        g_assert(g_ptr_array_index(list, i)); /* the generator's own */
+    }
+    return list;
+}
+
 char *qmp_human_monitor_command(const char *command_line, bool has_cpu_index, int64_t cpu_index, GError **error)
 {
     if (has_cpu_index && cpu_index != 0) {

@@ -11,7 +11,7 @@ char *qapi_path(const char *path, const char *member)
     return *path ? g_strdup_printf("%s.%s", path, member) : g_strdup(member);
 }
 
-static bool wrong_type(const char *path, const char *expected, GError **error)
+bool qapi_wrong_type(const char *path, const char *expected, GError **error)
 {
     return error_setf(error, "Invalid parameter type for '%s', expected: %s", *path ? path : "arguments", expected);
 }
@@ -19,6 +19,19 @@ static bool wrong_type(const char *path, const char *expected, GError **error)
 void qapi_missing(const char *path, GError **error)
 {
     error_setf(error, "Parameter '%s' is missing", path);
+}
+
+bool qapi_check_names(JsonObject *object, const char *path, const char *const *names, const char *const *more,
+                      GError **error)
+{
+    g_autoptr(GList) members = json_object_get_members(object);
+    for (GList *m = members; m; m = m->next) {
+        if (!g_strv_contains(names, m->data) && !(more && g_strv_contains(more, m->data))) {
+            g_autofree char *full = qapi_path(path, m->data);
+            return error_setf(error, "Parameter '%s' is unexpected", full);
+        }
+    }
+    return true;
 }
 
 JsonObject *qapi_parse_object(JsonNode *node, const char *path, const char *const *names, GError **error)
@@ -32,25 +45,17 @@ JsonObject *qapi_parse_object(JsonNode *node, const char *path, const char *cons
         return empty;
     }
     if (!JSON_NODE_HOLDS_OBJECT(node)) {
-        wrong_type(path, "object", error);
+        qapi_wrong_type(path, "object", error);
         return NULL;
     }
     JsonObject *object = json_node_get_object(node);
-    g_autoptr(GList) members = json_object_get_members(object);
-    for (GList *m = members; m; m = m->next) {
-        if (!g_strv_contains(names, m->data)) {
-            g_autofree char *full = qapi_path(path, m->data);
-            error_setf(error, "Parameter '%s' is unexpected", full);
-            return NULL;
-        }
-    }
-    return object;
+    return !names || qapi_check_names(object, path, names, NULL, error) ? object : NULL;
 }
 
 JsonArray *qapi_parse_array(JsonNode *node, const char *path, GError **error)
 {
     if (!JSON_NODE_HOLDS_ARRAY(node)) {
-        wrong_type(path, "array", error);
+        qapi_wrong_type(path, "array", error);
         return NULL;
     }
     return json_node_get_array(node);
@@ -61,10 +66,35 @@ static bool holds(JsonNode *node, GType type)
     return JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == type;
 }
 
+bool qapi_node_is(JsonNode *node, enum qapi_json_type type)
+{
+    switch (type) {
+    case QAPI_JSON_STRING:
+        return holds(node, G_TYPE_STRING);
+    case QAPI_JSON_BOOL:
+        return holds(node, G_TYPE_BOOLEAN);
+    case QAPI_JSON_NUMBER:
+        return holds(node, G_TYPE_INT64) || holds(node, G_TYPE_DOUBLE);
+    case QAPI_JSON_NULL:
+        return JSON_NODE_HOLDS_NULL(node);
+    case QAPI_JSON_ARRAY:
+        return JSON_NODE_HOLDS_ARRAY(node);
+    case QAPI_JSON_OBJECT:
+        return JSON_NODE_HOLDS_OBJECT(node);
+    }
+    return false;
+}
+
+bool qapi_parse_null(JsonNode *node, const char *path, bool *value, GError **error)
+{
+    *value = JSON_NODE_HOLDS_NULL(node);
+    return *value || qapi_wrong_type(path, "null", error);
+}
+
 bool qapi_parse_str(JsonNode *node, const char *path, char **value, GError **error)
 {
     if (!holds(node, G_TYPE_STRING)) {
-        return wrong_type(path, "string", error);
+        return qapi_wrong_type(path, "string", error);
     }
     *value = g_strdup(json_node_get_string(node));
     return true;
@@ -73,7 +103,7 @@ bool qapi_parse_str(JsonNode *node, const char *path, char **value, GError **err
 bool qapi_parse_enum(JsonNode *node, const char *path, const char *const *table, int count, int *value, GError **error)
 {
     if (!holds(node, G_TYPE_STRING)) {
-        return wrong_type(path, "string", error);
+        return qapi_wrong_type(path, "string", error);
     }
     const char *text = json_node_get_string(node);
     for (int i = 0; i < count; i++) {
@@ -88,7 +118,7 @@ bool qapi_parse_enum(JsonNode *node, const char *path, const char *const *table,
 bool qapi_parse_bool(JsonNode *node, const char *path, bool *value, GError **error)
 {
     if (!holds(node, G_TYPE_BOOLEAN)) {
-        return wrong_type(path, "boolean", error);
+        return qapi_wrong_type(path, "boolean", error);
     }
     *value = json_node_get_boolean(node);
     return true;
@@ -97,7 +127,7 @@ bool qapi_parse_bool(JsonNode *node, const char *path, bool *value, GError **err
 bool qapi_parse_int(JsonNode *node, const char *path, int64_t min, int64_t max, int64_t *value, GError **error)
 {
     if (!holds(node, G_TYPE_INT64)) {
-        return wrong_type(path, "integer", error);
+        return qapi_wrong_type(path, "integer", error);
     }
     *value = json_node_get_int(node);
     if (*value < min || *value > max) {
@@ -110,7 +140,7 @@ bool qapi_parse_int(JsonNode *node, const char *path, int64_t min, int64_t max, 
 bool qapi_parse_number(JsonNode *node, const char *path, double *value, GError **error)
 {
     if (!holds(node, G_TYPE_INT64) && !holds(node, G_TYPE_DOUBLE)) {
-        return wrong_type(path, "number", error);
+        return qapi_wrong_type(path, "number", error);
     }
     *value = json_node_get_double(node);
     return true;

@@ -150,6 +150,26 @@ def all_commands_have_names_and_help():
 
 
 @case
+def the_schema_tells_all_commands():
+    """Paths as libvirt walks them: from a command through its arguments' types, branches of unions too."""
+    vm = Vm()
+    schema = {e['name']: e for e in vm.qmp.command('query-qmp-schema')}
+    names = {c['name'] for c in vm.qmp.command('query-commands')}
+    require({n for n, e in schema.items() if e['meta-type'] == 'command'} == names, 'not the same commands')
+    capabilities = schema[schema['migrate-set-capabilities']['arg-type']]['members'][0]
+    status = schema[schema[capabilities['type']]['element-type']]
+    enum = schema[next(m['type'] for m in status['members'] if m['name'] == 'capability')]
+    listed = {c['capability'] for c in vm.qmp.command('query-migrate-capabilities')}
+    require(set(enum['values']) == listed == {m['name'] for m in enum['members']}, str(enum))
+    info = schema[schema[schema['query-qmp-schema']['ret-type']]['element-type']]
+    kinds = {v['case']: schema[v['type']] for v in info['variants']}
+    require(info['tag'] == 'meta-type' and set(kinds) >= {e['meta-type'] for e in schema.values()}, str(info))
+    for e in schema.values():
+        allowed = {m['name'] for m in info['members'] + kinds[e['meta-type']]['members']}
+        require(set(e) <= allowed, '%s is not as it says of itself' % e)
+
+
+@case
 def cpus_have_threads():
     vm = Vm(smp=3)
     cpus = vm.qmp.command('query-cpus-fast')
