@@ -19,7 +19,7 @@ static GPtrArray *backends; /* struct memory_backend *; big lock */
 
 static bool parse_options(struct keyval *kv, struct memory_backend *o, GError **error)
 {
-    bool reserve = false, merge = false, discard_data = false;
+    bool reserve = false, discard_data = false;
 
     o->id = g_strdup(keyval_get(kv, "id"));
     o->dump = true;
@@ -40,7 +40,7 @@ static bool parse_options(struct keyval *kv, struct memory_backend *o, GError **
     }
     if (!keyval_get_size(kv, "size", &o->size, 'B', error) || !keyval_get_bool(kv, "share", &o->share, error) ||
         !keyval_get_bool(kv, "prealloc", &o->prealloc, error) || !keyval_get_bool(kv, "dump", &o->dump, error) ||
-        !keyval_get_bool(kv, "merge", &merge, error) || !keyval_get_bool(kv, "reserve", &reserve, error) ||
+        !keyval_get_bool(kv, "merge", &o->merge, error) || !keyval_get_bool(kv, "reserve", &reserve, error) ||
         !keyval_get_bool(kv, "discard-data", &discard_data, error) || !keyval_check_unread(kv, error)) {
         return false;
     }
@@ -48,9 +48,9 @@ static bool parse_options(struct keyval *kv, struct memory_backend *o, GError **
         return error_setf(error, "-object %s,id=%s: size=%" G_GUINT64_FORMAT " is not a positive multiple of 4096",
                           o->type, o->id, o->size);
     }
-    if (reserve || merge || discard_data) {
+    if (reserve || discard_data || (o->merge && o->share)) {
         return error_setf(error, "-object %s,id=%s: %s=on is not supported", o->type, o->id,
-                          reserve ? "reserve" : merge ? "merge" : "discard-data");
+                          reserve ? "reserve" : discard_data ? "discard-data" : "merge with share");
     }
     return true;
 }
@@ -120,6 +120,10 @@ static bool make_block(struct memory_backend *o, GError **error)
     o->block->migratable = false; /* until a machine uses it */
     if (!o->dump) {
         madvise(o->block->host, o->size, MADV_DONTDUMP);
+    }
+    if (o->merge && madvise(o->block->host, o->size, MADV_MERGEABLE) < 0) {
+        return error_setf_errno(error, errno, "-object %s,id=%s: this kernel merges no pages (merge=on)", o->type,
+                                o->id);
     }
     if (o->prealloc && madvise(o->block->host, o->size, MADV_POPULATE_WRITE) < 0) {
         return error_setf_errno(error, errno, "-object %s,id=%s: cannot populate its memory (prealloc=on)", o->type,

@@ -68,9 +68,8 @@ static struct ram_block *block_create(const char *idstr, uint64_t length, int fd
         error_setf_errno(error, errno, "cannot map %" G_GUINT64_FORMAT " bytes for RAM block '%s'", length, idstr);
         return NULL;
     }
-    /* All three are wishes; a kernel without them runs the guest as well. */
+    /* Both are wishes; a kernel without them runs the guest as well. */
     madvise(host, length, MADV_HUGEPAGE);
-    madvise(host, length, MADV_DONTDUMP);
     madvise(host, length, MADV_DONTFORK);
 
     struct ram_block *block = g_new0(struct ram_block, 1);

@@ -38,7 +38,7 @@ const struct object_type object_type_iothread = {
     { "size", "size", "bytes, a multiple of 4096" }, { "share", "bool", "other processes see what is written" }, \
         { "prealloc", "bool", "populate all of it at once" },                                              \
         { "dump", "bool", "include it in a core dump of this program" },                                   \
-        { "merge", "bool", "offer its pages for merging: only off is supported" },                          \
+        { "merge", "bool", "offer its pages for merging; not with share=on" },                          \
         { "reserve", "bool", "reserve swap space: only off is supported" }
 
 static const struct object_property ram_properties[] = { COMMON_PROPERTIES, { NULL } };
@@ -92,7 +92,7 @@ static JsonNode *backend_get(const char *id, const char *property, GError **erro
         const char *name;
         bool value;
     } flags[] = { { "share", backend->share }, { "prealloc", backend->prealloc }, { "dump", backend->dump },
-                  { "seal", backend->seal },   { "merge", false },                { "reserve", false },
+                  { "seal", backend->seal },   { "merge", backend->merge },                { "reserve", false },
                   { "discard-data", false } };
 
     for (size_t i = 0; i < G_N_ELEMENTS(flags); i++) {

@@ -14,7 +14,7 @@ struct memory_backend {
     const char *type;
     char *id, *path; /* path: of a file, else NULL */
     uint64_t size;
-    bool share, prealloc, dump, seal;
+    bool share, prealloc, dump, merge, seal;
     struct ram_block *block; /* ram_block_find(id) */
 };
 

@@ -30,10 +30,29 @@ static struct ram_block *make(const char *text, const char *id)
     return block;
 }
 
+/* The kernel's word on the block: "dd" is not dumped, "mg" may be merged. */
+static void expect_flag(const struct ram_block *block, const char *flag, bool want)
+{
+    g_autofree char *smaps = NULL, *start = g_strdup_printf("%lx-", (unsigned long)block->host);
+    g_assert_true(g_file_get_contents("/proc/self/smaps", &smaps, NULL, NULL));
+    char *flags = strstr(strstr(smaps, start), "VmFlags:");
+    *strchr(flags, '\n') = 0;
+    if (!!strstr(flags, flag) != want) {
+        g_error("%s, expected%s%s", flags, want ? "" : " not", flag);
+    }
+}
+
 static void test_kinds(void)
 {
     struct ram_block *ram = make("memory-backend-ram,id=a,size=1M", "a");
     g_assert_cmpint(ram->fd, <, 0);
+    expect_flag(ram, " dd", false);
+    expect_flag(ram, " mg", false);
+    memory_backend_delete("a");
+
+    expect_flag(make("memory-backend-ram,id=a,size=1M,dump=off", "a"), " dd", true);
+    memory_backend_delete("a");
+    expect_flag(make("memory-backend-ram,id=a,size=1M,merge=on", "a"), " mg", true);
     memory_backend_delete("a");
 
     make("{\"qom-type\":\"memory-backend-ram\",\"id\":\"pc.ram\",\"size\":1048576}", "pc.ram");
@@ -83,7 +102,7 @@ static void test_refused(void)
         { "memory-backend-ram,size=1M", "id= is missing" },
         { "memory-backend-ram,id=x", "size=0" },
         { "memory-backend-ram,id=x,size=5000", "not a positive multiple of 4096" },
-        { "memory-backend-ram,id=x,size=1M,merge=on", "merge=on is not supported" },
+        { "memory-backend-ram,id=x,size=1M,share=on,merge=on", "merge with share=on is not supported" },
         { "memory-backend-ram,id=x,size=1M,reserve=on", "reserve=on is not supported" },
         { "memory-backend-ram,id=x,size=1M,policy=bind", "policy" },
         { "memory-backend-ram,id=x,size=1M,share=maybe", "share" },
