@@ -197,12 +197,17 @@ static void stdio_raw(bool signals)
     tcsetattr(STDIN_FILENO, TCSANOW, &tty);
 }
 
+const char *chardev_stdio_refused;
+
 static bool stdio_open(struct chardev *chr, struct keyval *options, GError **error)
 {
     static bool registered;
     bool signals = true;
     if (!keyval_get_bool(options, "signal", &signals, error)) {
         return false;
+    }
+    if (chardev_stdio_refused) {
+        return error_setf(error, "chardev '%s': stdio cannot be used with %s", chr->id, chardev_stdio_refused);
     }
     if (stdio_in_use) {
         return error_setf(error, "chardev '%s': stdio is in use by another chardev; only one may have it", chr->id);

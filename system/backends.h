@@ -8,6 +8,10 @@
 bool backends_create(const struct options *options, GError **error);
 /* -add-fd: the first to run, before anything opens a descriptor. */
 bool passed_fds_add(const GPtrArray *list, GError **error);
+/* -overcommit: before guest memory is made. NULL: not given. */
+bool overcommit_apply(const char *text, GError **error);
+/* -audiodev: nothing is made of them, since no sound device is built. */
+bool audiodevs_check(const GPtrArray *list, GError **error);
 /* -rtc, -icount; after the accelerator is known. */
 bool clocks_configure(const struct options *options, GError **error);
 /* -qtest, -gdb; after the machine exists. */

@@ -9,13 +9,15 @@
 #include "memory/ram-block.h"
 #include "system/object.h"
 
-
 static bool setup_memory(struct machine *m, const char *text, GError **error)
 {
     struct ram_block *backend = m->memory_backend ? ram_block_find(m->memory_backend) : NULL;
-    m->ram_size = backend ? backend->used_length : 128ull << 20;
+    m->ram_size = backend ? backend->used_length : m->type->default_ram_id ? 128ull << 20 : 0;
     if (!text) {
         return true;
+    }
+    if (!m->type->default_ram_id) {
+        return error_setf(error, "-m %s is not supported by machine '%s': it has no RAM", text, m->type->name);
     }
     struct keyval *kv = keyval_parse("-m", text, "size", error);
     bool ok = kv && keyval_get_size(kv, "size", &m->ram_size, 'M', error) && keyval_check_unread(kv, error);
@@ -150,6 +152,16 @@ static bool setup_type(struct machine *m, struct keyval *kv, GError **error)
     return true;
 }
 
+static bool setup_cpu(struct machine *m, const char *text, GError **error)
+{
+    if (!m->type->default_cpu) {
+        return !text ||
+               error_setf(error, "-cpu %s is not supported by machine '%s': it has no vCPUs", text, m->type->name);
+    }
+    m->cpu_model = x86_cpu_model_parse(text ? text : m->type->default_cpu, &m->cpu_features, error);
+    return m->cpu_model != NULL;
+}
+
 bool machine_setup(const struct options *o, GError **error)
 {
     struct machine *m = g_new0(struct machine, 1);
@@ -158,10 +170,7 @@ bool machine_setup(const struct options *o, GError **error)
               m->type->parse_options(m, kv, error) && keyval_check_unread(kv, error) &&
               setup_memory(m, o->memory, error) && setup_smp(m, o->smp, error);
     keyval_free(kv);
-    if (ok) {
-        m->cpu_model = x86_cpu_model_parse(o->cpu ? o->cpu : m->type->default_cpu, &m->cpu_features, error);
-        ok = m->cpu_model != NULL;
-    }
+    ok = ok && setup_cpu(m, o->cpu, error);
     if (!o->kernel && (o->initrd || o->append)) {
         ok = ok && error_setf(error, "%s needs -kernel", o->initrd ? "-initrd" : "-append");
     }
@@ -175,6 +184,7 @@ bool machine_setup(const struct options *o, GError **error)
     m->kernel = g_strdup(o->kernel);
     m->initrd = g_strdup(o->initrd);
     m->append = g_strdup(o->append);
+    m->boot_order = g_strdup(o->boot_order ? o->boot_order : "cad");
     m->incoming = o->incoming != NULL;
     current_machine = m;
     return true;

@@ -3,13 +3,8 @@
  * The program: options, then the parts in the order in which they need each other, then the main loop. All of it
  * under the big lock.
  */
-#include <errno.h>
 #include <glib-unix.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "accel/accel.h"
 #include "accel/tcg/mem.h"
@@ -23,12 +18,11 @@
 #include "migration/migration.h"
 #include "monitor/monitor.h"
 #include "system/backends.h"
+#include "system/daemonize.h"
 #include "system/machine-setup.h"
 #include "system/runstate.h"
 #include "system/system.h"
 #include "util/main-loop.h"
-
-static const char *pidfile;
 
 static gboolean on_signal(gpointer opaque)
 {
@@ -43,24 +37,6 @@ static void signals_init(void)
     g_unix_signal_add(SIGINT, on_signal, GINT_TO_POINTER(SIGINT));
     g_unix_signal_add(SIGTERM, on_signal, GINT_TO_POINTER(SIGTERM));
     g_unix_signal_add(SIGHUP, on_signal, GINT_TO_POINTER(SIGHUP));
-}
-
-static void remove_pidfile(void)
-{
-    unlink(pidfile);
-}
-
-static bool write_pidfile(const char *path, GError **error)
-{
-    FILE *file = fopen(path, "w");
-    if (!file) {
-        return error_setf_errno(error, errno, "-pidfile: cannot write '%s'", path);
-    }
-    fprintf(file, "%d\n", getpid());
-    fclose(file);
-    pidfile = path;
-    atexit(remove_pidfile);
-    return true;
 }
 
 static bool logs_init(const struct options *o, bool *help, GError **error)
@@ -120,21 +96,29 @@ static bool machine_start(const struct options *o, GError **error)
     return true;
 }
 
-static bool start(const struct options *o, bool *help, GError **error)
+/* Help that was asked for has been printed: *help. What forks comes before anything makes a thread. */
+static bool prepare(const struct options *o, bool *help, GError **error)
 {
     if (!logs_init(o, help, error) || *help) {
         return *help;
     }
-    if (!passed_fds_add(o->add_fds, error) || (o->pidfile && !write_pidfile(o->pidfile, error))) {
+    return passed_fds_add(o->add_fds, error) && (!o->daemonize || daemonize_begin(error)) &&
+           (!o->pidfile || pidfile_create(o->pidfile, error));
+}
+
+static bool start(const struct options *o, GError **error)
+{
+    memory_init();
+    if (!overcommit_apply(o->overcommit, error) || !audiodevs_check(o->audiodevs, error)) {
         return false;
     }
-    memory_init();
     if (!backends_create(o, error) || !machine_setup(o, error) || !clocks_configure(o, error) ||
         !machine_create(o, error)) {
         return false;
     }
     reset_all();
-    return debuggers_create(o, error) && machine_start(o, error);
+    return debuggers_create(o, error) && machine_start(o, error) &&
+           (!o->daemonize || daemonize_finish(o->log_file != NULL, error));
 }
 
 /* As the chipset answers a processor's shutdown cycle. */
@@ -171,16 +155,20 @@ int main(int argc, char **argv)
     if (options.help) {
         return 0;
     }
-    main_loop_init();
-    signals_init();
-    x86_triple_fault_hook = on_triple_fault;
-    if (!start(&options, &help, &error)) {
+    if (!prepare(&options, &help, &error)) {
         error_report_free(error);
-        chardev_free_all();
         return 1;
     }
     if (help) {
         return 0;
+    }
+    main_loop_init();
+    signals_init();
+    x86_triple_fault_hook = on_triple_fault;
+    if (!start(&options, &error)) {
+        error_report_free(error);
+        chardev_free_all();
+        return 1;
     }
     while (!runstate_process_requests(&exit_code)) {
         main_loop_iterate(true);

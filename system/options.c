@@ -79,11 +79,14 @@ static const struct option_row rows[] = {
     CALL("nic", NULL, "none", set_none_only, "network: only none is supported"),
     FLAG("nodefaults", nodefaults, "no default devices"),
     CALL("no-user-config", NULL, NULL, accept_flag, "read no configuration files (there are none)"),
-    CALL("boot", NULL, "[order=][,strict=on|off]", set_boot, "boot order: no effect with -kernel; strict= is taken"),
+    CALL("boot", NULL, "[order=acdn][,strict=on|off]", set_boot,
+         "boot order, as the CMOS says it; strict=on: try nothing else (nothing else is ever tried)"),
     CALL("name", NULL, "[guest=]NAME[,debug-threads=on|off]", set_name, "the guest's name"),
     LIST("add-fd", NULL, "fd=FD,set=SET[,opaque=TEXT]", add_fds,
          "put an inherited descriptor into a set: /dev/fdset/SET as a path means it"),
     CALL("uuid", NULL, "UUID", set_uuid, "the guest's UUID"),
+    STRING("overcommit", NULL, "[mem-lock=on|off][,cpu-pm=off]", overcommit, "lock all memory of this program"),
+    LIST("audiodev", NULL, "none,id=ID", audiodevs, "host audio: only none is supported"),
     STRING("rtc", NULL, "[base=utc|localtime|DATE][,clock=host|rt|vm]", rtc, "the real-time clock"),
     FLAG("S", start_paused, "do not start the vCPUs; `cont` does"),
     STRING("incoming", NULL, "URI|defer", incoming, "wait for a migration"),
@@ -92,7 +95,8 @@ static const struct option_row rows[] = {
     CALL("no-reboot", NULL, NULL, set_no_reboot, "end instead of rebooting"),
     CALL("no-shutdown", NULL, NULL, set_no_shutdown, "pause instead of ending at guest shutdown"),
     CALL("msg", NULL, "timestamp=on|off", set_msg, "time in front of messages"),
-    STRING("pidfile", NULL, "FILE", pidfile, "write the process id to FILE"),
+    FLAG("daemonize", daemonize, "go on in the background once start-up is done; the exit status tells whether it is"),
+    STRING("pidfile", NULL, "FILE", pidfile, "write the process id to FILE, locked while the program runs"),
     STRING("d", NULL, "ITEM[,ITEM]", log_items, "log items; -d help lists them"),
     STRING("D", NULL, "FILE", log_file, "log to FILE instead of stderr"),
     LIST("trace", NULL, "PATTERN", traces, "switch trace points on; -trace help lists them"),
@@ -202,12 +206,15 @@ static bool set_msg(struct options *options, const char *text, GError **error)
 static bool set_boot(struct options *options, const char *text, GError **error)
 {
     struct keyval *kv = keyval_parse("-boot", text, "order", error);
-    bool strict;
+    bool strict; /* what boots is -kernel, which is as strict as can be */
     bool ok = kv && keyval_get_bool(kv, "strict", &strict, error);
-    if (ok) {
-        keyval_get(kv, "order"); /* there is one thing to boot */
-        ok = keyval_check_unread(kv, error);
+    const char *order = ok ? keyval_get(kv, "order") : NULL;
+    if (order && (strspn(order, "acdn") != strlen(order) || strlen(order) > 3)) {
+        ok = error_setf(error, "order=%s is not up to three of a (floppy), c (disk), d (CD-ROM), n (network)", order);
+    } else if (order) {
+        options->boot_order = g_strdup(order);
     }
+    ok = ok && keyval_check_unread(kv, error);
     keyval_free(kv);
     return ok;
 }
@@ -298,7 +305,7 @@ static bool print_lists(struct options *o, GError **error)
 bool options_parse(struct options *o, int argc, char **argv, GError **error)
 {
     GPtrArray **lists[] = { &o->accel, &o->devices, &o->objects, &o->globals, &o->chardevs, &o->serials, &o->monitors,
-                            &o->qmps, &o->qmps_pretty, &o->mons, &o->traces, &o->add_fds };
+                            &o->qmps, &o->qmps_pretty, &o->mons, &o->traces, &o->add_fds, &o->audiodevs };
     *o = (struct options){ 0 };
     for (size_t i = 0; i < G_N_ELEMENTS(lists); i++) {
         *lists[i] = g_ptr_array_new();

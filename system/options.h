@@ -7,11 +7,11 @@
 
 struct options {
     const char *machine, *cpu, *memory, *smp, *kernel, *initrd, *append, *incoming, *icount, *rtc, *pidfile, *gdb;
-    const char *log_items, *log_file;
+    const char *log_items, *log_file, *overcommit, *boot_order; /* boot_order: owned */
     GPtrArray *accel, *devices, *objects, *globals, *chardevs, *serials, *monitors, *qmps, *qmps_pretty, *mons,
-        *traces, *add_fds;
+        *traces, *add_fds, *audiodevs;
     const char *qtest;
-    bool nographic, nodefaults, start_paused, monitor_given, help;
+    bool nographic, nodefaults, start_paused, daemonize, monitor_given, help;
 };
 
 /*

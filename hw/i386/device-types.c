@@ -39,7 +39,7 @@ static const struct device_type *const types[] = {
     NULL,
 };
 
-static const struct machine_type *const machines[] = { &pc_machine_type, NULL };
+static const struct machine_type *const machines[] = { &pc_machine_type, &none_machine_type, NULL };
 
 void board_types_register(void)
 {

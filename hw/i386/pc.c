@@ -151,7 +151,8 @@ static bool pc_create_isa_devices(struct pc *pc, GError **error)
     if (!rtc) {
         return false;
     }
-    mc146818rtc_set_pc_cmos(rtc, pc->below_4g, pc->above_4g, pc->machine->smp_cpus);
+    mc146818rtc_set_pc_cmos(rtc, pc->below_4g, pc->above_4g, pc->machine->smp_cpus,
+                             pc->machine->boot_order);
     struct device *pit = kvm_irqchip_in_kernel() ? i8254_kvm_create(error) : i8254_isa_create(error);
     if (!pit || !pcspk_create(pit, error) || !isa_create(&ioport80_type, error)) {
         return false;

@@ -355,7 +355,21 @@ static void set_word(struct device *dev, unsigned address, uint64_t value)
     mc146818rtc_set_cmos(dev, address + 1, word >> 8);
 }
 
-void mc146818rtc_set_pc_cmos(struct device *dev, uint64_t ram_below_4g, uint64_t ram_above_4g, int cpus)
+/* Four bits for each of three devices, 0: none. Bit 0 of 0x38: do not check the floppy's signature. */
+static void set_boot_order(struct device *dev, const char *order)
+{
+    static const char letters[] = "acdn"; /* floppy is 1 */
+    uint8_t codes[3] = { 0 };
+
+    for (size_t i = 0; i < sizeof(codes) && order[i]; i++) {
+        codes[i] = (uint8_t)(strchr(letters, order[i]) - letters + 1);
+    }
+    mc146818rtc_set_cmos(dev, 0x3d, codes[1] << 4 | codes[0]);
+    mc146818rtc_set_cmos(dev, 0x38, codes[2] << 4);
+}
+
+void mc146818rtc_set_pc_cmos(struct device *dev, uint64_t ram_below_4g, uint64_t ram_above_4g, int cpus,
+                             const char *boot_order)
 {
     uint64_t kib = ram_below_4g >> 10, blocks = ram_above_4g >> 16;
 
@@ -366,8 +380,7 @@ void mc146818rtc_set_pc_cmos(struct device *dev, uint64_t ram_below_4g, uint64_t
     set_word(dev, 0x5b, blocks & 0xffff);                   /* from 4 GiB, 64 KiB blocks, three bytes */
     mc146818rtc_set_cmos(dev, 0x5d, (uint8_t)(blocks >> 16));
     mc146818rtc_set_cmos(dev, 0x14, 0x06);                  /* equipment: coprocessor, pointing device */
-    mc146818rtc_set_cmos(dev, 0x38, 0x30);                  /* boot order: disk, */
-    mc146818rtc_set_cmos(dev, 0x3d, 0x12);                  /* floppy, CD */
+    set_boot_order(dev, boot_order);
     mc146818rtc_set_cmos(dev, 0x5f, (uint8_t)(cpus - 1));
 }
 

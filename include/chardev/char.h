@@ -32,6 +32,8 @@ struct chardev *chardev_new(const char *text, GError **error);
  * "none" (gives NULL, no error), "mon:stdio", "chardev:ID".
  */
 struct chardev *chardev_new_legacy(const char *option, const char *id, const char *text, GError **error);
+/* The option that leaves no stdio to a chardev ("-daemonize"), or NULL. */
+extern const char *chardev_stdio_refused;
 struct chardev *chardev_find(const char *id);
 void chardev_foreach(void (*each)(struct chardev *chr, void *opaque), void *opaque);
 void chardev_free_all(void);

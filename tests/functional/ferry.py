@@ -117,12 +117,14 @@ class Vm:
     """One machine. `args` come on top of the test board: no defaults, QMP, COM1 on a socket."""
 
     def __init__(self, args=(), name='vm', incoming=None, binary=None, memory='256M', smp=1, kernel=GUEST, qmp=True,
-                 accel=None, pass_fds=()):
+                 accel=None, pass_fds=(), serial=True):
         self.dir = tempfile.mkdtemp(prefix='ferry-')
         self.name, self.log = name, b''
         self.qmp_path, self.serial_path = self.dir + '/qmp', self.dir + '/serial'
-        self.argv = [binary or BINARY, '-nodefaults', '-display', 'none', '-m', memory, '-smp', str(smp),
-                     '-serial', 'unix:%s,server=on,wait=off' % self.serial_path]
+        self.argv = [binary or BINARY, '-nodefaults', '-display', 'none']
+        self.argv += ['-m', memory] if memory else []
+        self.argv += ['-smp', str(smp)] if smp else []
+        self.argv += ['-serial', 'unix:%s,server=on,wait=off' % self.serial_path] if serial else []
         if accel or (ACCEL and not binary):
             self.argv += ['-accel', accel or ACCEL]
         if kernel:
@@ -141,8 +143,9 @@ class Vm:
         VMS.append(self)
         if qmp:
             self.qmp = Qmp(self.qmp_path, self)
-            self.serial = socket.socket(socket.AF_UNIX)
-            self.serial.connect(self.serial_path)
+            if serial:
+                self.serial = socket.socket(socket.AF_UNIX)
+                self.serial.connect(self.serial_path)
         if held:
             self.qmp.command('query-status')  # the main loop has come round: the connection is accepted
             self.qmp.command('cont')

@@ -2,11 +2,13 @@
 """The command line as management software writes it, and the QMP commands that mean the same."""
 import json
 import os
+import re
+import signal
 import socket
 import subprocess
 import tempfile
 
-from ferry import BINARY, QmpError, Vm, case, main, require, wait_until
+from ferry import BINARY, GUEST, Qmp, QmpError, Vm, case, main, require, wait_until
 
 
 def run(*args, **more):
@@ -103,6 +105,128 @@ def object_help():
     status, text = run('-object', 'memory-backend-memfd,help')
     require(status == 0 and 'seal=<bool>' in text, text)
     refused(['-object', 'nonesuch,help'], "'nonesuch'")
+
+
+@case
+def secrets():
+    vm = Vm(args=['-object', '{"qom-type": "secret", "id": "key", "data": "swordfish"}'])
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(os.urandom(32))
+        file.flush()
+        vm.qmp.command('object-add', qom_type='secret', id='raw', format='raw', file=file.name)
+    vm.qmp.command('object-add', qom_type='secret', id='text', format='base64', data='c3dvcmRmaXNo')
+    for arguments, word in (({'format': 'base64', 'data': 'not*base64'}, 'not base64'), ({}, 'one of data='),
+                            ({'data': 'a', 'file': '/dev/null'}, 'one of data='), ({'file': '/nonexistent'}, '/nonexist'),
+                            ({'data': 'a', 'keyid': 'key'}, 'keyid'), ({'data': 'a', 'iv': 'x'}, 'iv='),
+                            ({'data': 'a', 'format': 'hex'}, "'hex'")):
+        text = error_of(vm, 'object-add', qom_type='secret', id='bad', **arguments)
+        require(word in text and "'bad'" in text, '%s: %s' % (arguments, text))
+    for name in ('key', 'raw', 'text'):
+        vm.qmp.command('object-del', id=name)
+
+
+@case
+def empty_machine():
+    vm = Vm(args=['-S', '-machine', 'none,accel=tcg'], kernel=None, memory=None, smp=None, serial=False)
+    require(vm.qmp.command('query-cpus-fast') == [], 'it has vCPUs')
+    require(vm.qmp.command('query-memory-size-summary')['base-memory'] == 0, 'it has memory')
+    vm.qmp.command('cont')
+    vm.qmp.command('system_reset')
+    vm.qmp.wait_event('RESET')
+    vm.qmp.command('quit')
+    require(vm.wait_exit() == 0, 'status')
+    refused(['-machine', 'none', '-m', '64'], '-m 64', 'no RAM')
+    refused(['-machine', 'none', '-cpu', 'qemu64'], '-cpu qemu64', 'no vCPUs')
+    refused(['-machine', 'none', '-kernel', GUEST], '-kernel', "'none'")
+    refused(['-machine', 'none,usb=off'], 'usb')
+
+
+def probe(folder, *more):
+    """As libvirt asks a binary what it can do."""
+    return ['-S', '-no-user-config', '-nodefaults', '-nographic', '-machine', 'none,accel=kvm:tcg', '-qmp',
+            'unix:%s/qmp.monitor,server=on,wait=off' % folder, '-pidfile', folder + '/qmp.pid', '-daemonize', *more]
+
+
+def exists(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    with open('/proc/%d/stat' % pid, encoding='ascii') as f:
+        return f.read().rsplit(')', 1)[1].split()[0] != 'Z'
+
+
+@case
+def daemonized_probe():
+    with tempfile.TemporaryDirectory() as folder:
+        status, text = run(*probe(folder))
+        require(status == 0, text)
+        pid = int(content(folder + '/qmp.pid'))
+        try:
+            # Ready at once, out of the way of whoever started it.
+            qmp = Qmp(folder + '/qmp.monitor', None)
+            require(os.readlink('/proc/%d/cwd' % pid) == '/' and os.getsid(pid) not in (pid, os.getsid(0)), 'its place')
+            for fd in range(3):
+                require(os.readlink('/proc/%d/fd/%d' % (pid, fd)) == '/dev/null', 'descriptor %d' % fd)
+            refused(['-machine', 'none', '-display', 'none', '-pidfile', folder + '/qmp.pid'], 'qmp.pid', 'lock')
+            require(int(content(folder + '/qmp.pid')) == pid, 'the second one wrote the pidfile')
+            qmp.command('quit')
+            wait_until(lambda: not exists(pid), 'its end')
+            require(os.listdir(folder) == [], 'left behind: %s' % os.listdir(folder))
+        finally:
+            if exists(pid):
+                os.kill(pid, signal.SIGKILL)
+
+
+@case
+def daemonize_fails_in_front():
+    with tempfile.TemporaryDirectory() as folder:
+        refused(probe(folder, '-device', 'nonesuch'), "'nonesuch'")
+        refused(probe(folder, '-serial', 'stdio'), 'stdio', '-daemonize')
+        require(os.listdir(folder) == [], 'left behind: %s' % os.listdir(folder))
+        refused(probe(folder + '/absent'), 'qmp.pid')
+
+
+@case
+def boot_order():
+    for order, want in (('', (0x12, 0x30)), ('order=dc', (0x23, 0x00)), ('n,strict=on', (0x04, 0x00))):
+        with tempfile.TemporaryDirectory() as folder:
+            vm = Vm(args=['-boot', order, '-qtest', 'unix:%s/qtest,server=on,wait=off' % folder], accel='qtest')
+            qtest = socket.socket(socket.AF_UNIX)
+            qtest.connect(folder + '/qtest')
+            qtest.sendall(b'outb 0x70 0x3d\ninb 0x71\noutb 0x70 0x38\ninb 0x71\n')
+            said = b''
+            while said.count(b'OK') < 4:
+                said += qtest.recv(4096)
+            qtest.close()
+            vm.close()
+        require([int(v, 16) for v in re.findall(rb'OK 0x([0-9a-f]+)', said)] == list(want), '%s: %s' % (order, said))
+    refused(['-boot', 'order=cz'], 'order=cz')
+    refused(['-boot', 'menu=on'], 'menu')
+
+
+@case
+def host_options():
+    vm = Vm(args=['-overcommit', 'mem-lock=on,cpu-pm=off', '-audiodev', '{"id": "audio1", "driver": "none"}'])
+    with open('/proc/%d/status' % vm.process.pid, encoding='ascii') as f:
+        locked = int(re.search(r'VmLck:\s+(\d+) kB', f.read()).group(1))
+    require(locked >= 256 << 10, '%d KiB locked' % locked)
+    refused(['-overcommit', 'cpu-pm=on'], 'cpu-pm=on is not supported')
+    refused(['-overcommit', 'mem-lock=maybe'], 'mem-lock')
+    refused(['-audiodev', 'alsa,id=a'], "'alsa'")
+    refused(['-audiodev', 'none'], 'id= is missing')
+    refused(['-audiodev', 'none,id=a', '-audiodev', 'none,id=a'], "'a'", 'in use')
+
+
+@case
+def core_dump_without_memory():
+    for option, want in (('dump-guest-core=off', True), ('dump-guest-core=on', False)):
+        vm = Vm(args=['-machine', option])
+        with open('/proc/%d/smaps' % vm.process.pid, encoding='ascii') as f:
+            sizes = re.findall(r'^Size:\s+(\d+) kB(?:\n(?!VmFlags).*)*\nVmFlags: (.*)', f.read(), re.M)
+        ram = [flags for size, flags in sizes if int(size) >= 256 << 10 and 'hg' in flags]
+        require(ram and all(('dd' in flags.split()) == want for flags in ram), '%s: %s' % (option, ram))
+        vm.close()
 
 
 main()

@@ -260,7 +260,7 @@ static void test_periodic(void)
 
 static void test_cmos(void)
 {
-    mc146818rtc_set_pc_cmos(rtc, 3ull << 30, 5ull << 30, 4);
+    mc146818rtc_set_pc_cmos(rtc, 3ull << 30, 5ull << 30, 4, "cad");
     g_assert_cmphex(rd(0x14), ==, 0x06);
     g_assert_cmphex(rd(0x15) | rd(0x16) << 8, ==, 640);
     g_assert_cmphex(rd(0x17) | rd(0x18) << 8, ==, 0xffff);
@@ -268,10 +268,12 @@ static void test_cmos(void)
     g_assert_cmphex(rd(0x34) | rd(0x35) << 8, ==, (3072 - 16) * 16);
     g_assert_cmphex(rd(0x5b) | rd(0x5c) << 8 | rd(0x5d) << 16, ==, 5 * 16384);
     g_assert_cmphex(rd(0x5f), ==, 3);
-    mc146818rtc_set_pc_cmos(rtc, 8ull << 20, 0, 1);
+    mc146818rtc_set_pc_cmos(rtc, 8ull << 20, 0, 1, "n");
+    g_assert_cmphex(rd(0x3d), ==, 0x04);
+    g_assert_cmphex(rd(0x38), ==, 0x00);
     g_assert_cmphex(rd(0x17) | rd(0x18) << 8, ==, 7168);
     g_assert_cmphex(rd(0x34) | rd(0x35) << 8, ==, 0);
-    mc146818rtc_set_pc_cmos(rtc, 128ull << 20, 0, 1); /* as in stock's stream of a 128 MiB guest */
+    mc146818rtc_set_pc_cmos(rtc, 128ull << 20, 0, 1, "cad"); /* as in stock's stream of a 128 MiB guest */
     g_assert_cmphex(rd(0x34), ==, 0x00);
     g_assert_cmphex(rd(0x35), ==, 0x07);
     wr(0x7f, 0x42);

@@ -17,8 +17,8 @@ struct machine_type {
     const char *description;
     bool is_default;
     int max_cpus;
-    const char *default_ram_id; /* "pc.ram" */
-    const char *default_cpu;    /* "qemu64" */
+    const char *default_ram_id; /* "pc.ram"; NULL: has no RAM */
+    const char *default_cpu;    /* "qemu64"; NULL: has no vCPUs */
     /* -machine TYPE,options: unknown ones stay unread and are refused by the caller. */
     bool (*parse_options)(struct machine *machine, struct keyval *options, GError **error);
     const char *options_help;   /* a line per option, for -machine TYPE,help */
@@ -35,6 +35,7 @@ struct machine {
     const struct x86_cpu_model *cpu_model;
     struct x86_features cpu_features;
     char *kernel, *initrd, *append; /* paths and text, or NULL */
+    char *boot_order;        /* -boot order=: letters a (floppy), c (disk), d (CD-ROM), n (network) */
     char *memory_backend;    /* -machine memory-backend=ID, or NULL */
     bool incoming;           /* the loader writes nothing */
     bool acpi;               /* acpi=on|off */
@@ -42,6 +43,7 @@ struct machine {
 };
 
 extern struct machine *current_machine;
+extern const struct machine_type none_machine_type; /* machine-none.c */
 
 /* NULL-terminated; the board's program sets it. */
 void machine_types_set(const struct machine_type *const *types);

@@ -16,7 +16,8 @@ struct device *mc146818rtc_create(GError **error);
  */
 void mc146818rtc_set_cmos(struct device *dev, unsigned address, uint8_t value);
 /* All that a PC's firmware and kernel look for: memory sizes, equipment, boot order, CPU count. */
-void mc146818rtc_set_pc_cmos(struct device *dev, uint64_t ram_below_4g, uint64_t ram_above_4g, int cpus);
+void mc146818rtc_set_pc_cmos(struct device *dev, uint64_t ram_below_4g, uint64_t ram_above_4g, int cpus,
+                             const char *boot_order);
 
 /* -rtc base=utc|localtime|DATE,clock=host|rt|vm,driftfix=none. Before the device is made. */
 bool rtc_configure(struct keyval *options, GError **error);
