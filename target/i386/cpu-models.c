@@ -27,7 +27,7 @@ static const struct x86_cpu_model models[] = {
         } },
     },
     {
-        .name = "max", .description = "all features that the accelerator has", .brand = "QEMU TCG CPU version 2.5+",
+        .name = "max", .is_max = true, .description = "all features that the accelerator has", .brand = "QEMU TCG CPU version 2.5+",
         .level = 13, .xlevel = 0x8000000a, .signature = 0x60fb1,
         .features = { { /* under the software CPU */
             [FEAT_1_EDX] = 0x0fcbfbfd,
@@ -42,11 +42,12 @@ static const struct x86_cpu_model models[] = {
             [FEAT_XSAVE_EAX] = 1u << 0 | 1u << 2,
         } },
     },
-    { .name = "host", .description = "the host's processor, with all features that KVM has (-accel kvm)" },
+    { .name = "base", .description = "no features at all: for +feature", .is_static = true },
+    { .name = "host", .is_max = true,
+      .description = "the host's processor, with all features that KVM has (-accel kvm)" },
 };
 #define QEMU64 (&models[0])
-#define MAX_MODEL (&models[1])
-#define HOST_MODEL (&models[2])
+#define HOST_MODEL (&models[3])
 
 /* What a model of the table has beyond it under KVM, where the host has it. */
 static const struct x86_features kvm_defaults = { {
@@ -89,106 +90,58 @@ static bool has_host_cpu(void)
 struct request {
     const struct x86_cpu_model *base;
     struct x86_features on, off;
-    bool check, enforce, migratable, kvm, host_phys_bits;
-    uint64_t phys_bits, tsc_frequency; /* 0: not given */
+    struct x86_cpu_options options;
+    bool warn;
 };
 
-static bool is_max(const struct request *request)
+static bool set_feature(struct request *request, const char *name, const char *text, GError **error)
 {
-    return request->base == MAX_MODEL || request->base == HOST_MODEL;
-}
-
-static const struct flag {
-    const char *name;
-    size_t offset;
-    bool max_only;  /* only `max` and `host` have it */
-    bool kvm_only;  /* may not be on under the software CPU */
-} flags[] = {
-    { "check", offsetof(struct request, check) },
-    { "enforce", offsetof(struct request, enforce) },
-    { "migratable", offsetof(struct request, migratable), .max_only = true },
-    { "kvm", offsetof(struct request, kvm), .kvm_only = true },
-    { "host-phys-bits", offsetof(struct request, host_phys_bits), .kvm_only = true },
-};
-
-static const struct number {
-    const char *name;
-    size_t offset;
-    uint64_t min, max;
-} numbers[] = {
-    { "phys-bits", offsetof(struct request, phys_bits), 32, 52 },
-    { "tsc-frequency", offsetof(struct request, tsc_frequency), 1000000, (uint64_t)INT32_MAX * 1000 },
-};
-
-static bool set_flag(struct request *request, const struct flag *flag, bool on, GError **error)
-{
-    if (on && flag->kvm_only && !has_host_cpu()) {
-        return error_setf(error, "-cpu: %s=on is not supported by the software CPU (-accel kvm has it)", flag->name);
-    }
-    *(bool *)((char *)request + flag->offset) = on;
-    return true;
-}
-
-static bool set_number(struct request *request, const struct number *number, const char *text, GError **error)
-{
-    uint64_t value = 0;
-
-    if (!parse_uint(number->name, text, &value, UINT64_MAX, error)) {
-        return false;
-    }
-    if (value < number->min || value > number->max) {
-        return error_setf(error, "-cpu: %s=%s: it should be between %" G_GUINT64_FORMAT " and %" G_GUINT64_FORMAT,
-                          number->name, text, number->min, number->max);
-    }
-    *(uint64_t *)((char *)request + number->offset) = value;
-    return true;
-}
-
-static bool set_on_off(struct request *request, const char *name, bool on, GError **error)
-{
+    g_autofree char *property = g_strdup_printf("-cpu: %s", name);
     enum x86_feature_word word;
     uint32_t mask;
+    bool on;
 
-    for (size_t i = 0; i < G_N_ELEMENTS(flags); i++) {
-        if (strcmp(flags[i].name, name) == 0 && (!flags[i].max_only || is_max(request))) {
-            return set_flag(request, &flags[i], on, error);
-        }
-    }
     if (!x86_feature_find(name, &word, &mask)) {
         return error_setf(error, "-cpu: property '%s' of '%s' not found: see -cpu help", name, request->base->name);
     }
-    if (on) {
-        request->on.words[word] |= mask;
-        request->off.words[word] &= ~mask;
-    } else {
-        request->off.words[word] |= mask;
-        request->on.words[word] &= ~mask;
+    if (!parse_bool(property, text, &on, error)) {
+        return false;
     }
+    struct x86_features *to = on ? &request->on : &request->off, *from = on ? &request->off : &request->on;
+    to->words[word] |= mask;
+    from->words[word] &= ~mask;
     return true;
+}
+
+static bool set(struct request *request, const char *name, const char *text, GError **error)
+{
+    const struct x86_cpu_option *option = x86_cpu_option_find(name);
+
+    if (!option || (option->max_only && !request->base->is_max)) {
+        return set_feature(request, name, text, error);
+    }
+    if (!x86_cpu_option_set(&request->options, option, text, error)) {
+        return false;
+    }
+    return !option->kvm_only || !x86_cpu_option_bool(&request->options, option) || has_host_cpu() ||
+           error_setf(error, "-cpu: %s=on is not supported by the software CPU (-accel kvm has it)", name);
 }
 
 static bool parse_item(struct request *request, const char *item, GError **error)
 {
     const char *equals = strchr(item, '=');
-    bool on;
 
     if (item[0] == '+' || item[0] == '-') {
-        return set_on_off(request, item + 1, item[0] == '+', error);
+        return set(request, item + 1, item[0] == '+' ? "on" : "off", error);
     }
     if (!equals) {
-        return set_on_off(request, item, true, error);
+        return set(request, item, "on", error);
     }
     g_autofree char *name = g_strndup(item, equals - item);
-    for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++) {
-        if (strcmp(numbers[i].name, name) == 0) {
-            return set_number(request, &numbers[i], equals + 1, error);
-        }
-    }
-    g_autofree char *property = g_strdup_printf("-cpu: %s", name);
-    return parse_bool(property, equals + 1, &on, error) && set_on_off(request, name, on, error);
+    return set(request, name, equals + 1, error);
 }
 
-static const struct x86_cpu_model *find_model(const char *name)
+const struct x86_cpu_model *x86_cpu_model_find(const char *name)
 {
     if (strcmp(name, "qemu64-v1") == 0) {
         return QEMU64;
@@ -202,25 +155,24 @@ static const struct x86_cpu_model *find_model(const char *name)
     return NULL;
 }
 
-static bool parse(struct request *request, char **items, GError **error)
+const struct x86_cpu_model *x86_cpu_model_next(const struct x86_cpu_model *model)
 {
-    const char *name = items[0] ? items[0] : "";
+    model = model ? model + 1 : models;
+    return model < models + G_N_ELEMENTS(models) ? model : NULL;
+}
 
-    request->base = find_model(name);
+static bool request_init(struct request *request, const char *name, GError **error)
+{
+    *request = (struct request){ .base = x86_cpu_model_find(name) };
     if (!request->base) {
         return error_setf(error, "unable to find CPU model '%s': see -cpu help", name);
     }
     if (request->base == HOST_MODEL && !has_host_cpu()) {
         return error_setf(error, "CPU model '%s' requires KVM", name);
     }
-    request->check = request->migratable = true;
-    request->kvm = has_host_cpu();
-    request->host_phys_bits = has_host_cpu() && is_max(request);
-    for (int i = 1; items[i]; i++) {
-        if (!parse_item(request, items[i], error)) {
-            return false;
-        }
-    }
+    request->options.check = request->options.migratable = true;
+    request->options.kvm = has_host_cpu();
+    request->options.host_phys_bits = has_host_cpu() && request->base->is_max;
     return true;
 }
 
@@ -232,26 +184,25 @@ static uint32_t base_features(const struct request *request, enum x86_feature_wo
     uint32_t there = supported(word);
 
     if (!has_host_cpu()) {
-        return request->base->features.words[word] & (is_max(request) ? there : UINT32_MAX);
+        return request->base->features.words[word] & (request->base->is_max ? there : UINT32_MAX);
     }
-    if (!is_max(request)) {
+    if (!request->base->is_max) {
         return request->base->features.words[word] | (kvm_defaults.words[word] & there);
     }
-    if (request->migratable) {
+    if (request->options.migratable) {
         there &= x86_features_named(word) & ~not_migratable.words[word];
     }
     return there & ~not_by_itself.words[word];
 }
 
-/* Describes what is asked for and not there; warns of each where `warn`. */
-static GString *missing_features(const struct x86_features *asked, bool warn)
+/* Describes what is missing; warns of each where `warn`. */
+static GString *missing_features(const struct x86_features *missing, bool warn)
 {
     GString *list = g_string_new(NULL);
 
     for (unsigned word = 0; word < FEAT_WORDS; word++) {
-        uint32_t missing = asked->words[word] & ~supported(word);
         for (unsigned bit = 0; bit < 32; bit++) {
-            if (!(missing >> bit & 1)) {
+            if (!(missing->words[word] >> bit & 1)) {
                 continue;
             }
             g_autofree char *text = x86_feature_describe(word, bit);
@@ -264,16 +215,18 @@ static GString *missing_features(const struct x86_features *asked, bool warn)
     return list;
 }
 
-static bool settle_features(const struct request *request, struct x86_features *features, GError **error)
+static bool settle_features(const struct request *request, struct x86_cpu_model *model, GError **error)
 {
+    struct x86_features *features = &model->features;
     bool ok = true;
 
     for (unsigned word = 0; word < FEAT_WORDS; word++) {
         features->words[word] = (base_features(request, word) & ~request->off.words[word]) | request->on.words[word];
+        model->missing.words[word] = features->words[word] & ~supported(word);
     }
-    if (request->check || request->enforce) {
-        GString *missing = missing_features(features, !request->enforce);
-        if (request->enforce && missing->len) {
+    if (request->options.check || request->options.enforce) {
+        GString *missing = missing_features(&model->missing, request->warn && !request->options.enforce);
+        if (request->options.enforce && missing->len) {
             ok = error_setf(error, "%s doesn't support requested features: %s", has_host_cpu() ? "Host" : "TCG",
                             missing->str);
         }
@@ -336,7 +289,7 @@ static void take_xsave_layout(struct x86_cpu_model *model)
 static bool set_phys_bits(struct x86_cpu_model *model, const struct request *request, GError **error)
 {
     uint32_t out[4] = { MODEL_PHYS_BITS };
-    uint64_t bits = request->phys_bits;
+    uint64_t bits = request->options.phys_bits;
 
     if (has_host_cpu()) {
         accel->supported_cpuid(0x80000008, 0, out);
@@ -348,8 +301,70 @@ static bool set_phys_bits(struct x86_cpu_model *model, const struct request *req
     if (bits && bits != host) {
         warn_report("Host physical bits (%u) does not match phys-bits property (%u)", host, (unsigned)bits);
     }
-    model->phys_bits = bits ? bits : request->host_phys_bits && host ? host : MODEL_PHYS_BITS;
+    model->phys_bits = bits ? bits : request->options.host_phys_bits && host ? host : MODEL_PHYS_BITS;
     return true;
+}
+
+/* Leaf 1 EAX, SDM 2A, CPUID, figure 3-6: a family above 15 and a model above 15 go on in fields of their own. */
+static uint32_t make_signature(const struct x86_cpu_options *o)
+{
+    uint32_t family = MIN(o->family, 0xf), extended = o->family - family;
+
+    return o->stepping | (o->model & 0xf) << 4 | family << 8 | (o->model >> 4) << 16 | extended << 20;
+}
+
+static void read_signature(struct x86_cpu_options *o, uint32_t signature)
+{
+    o->stepping = signature & 0xf;
+    o->model = (signature >> 4 & 0xf) | (signature >> 16 & 0xf) << 4;
+    o->family = (signature >> 8 & 0xf) + (signature >> 20 & 0xff);
+}
+
+static void take_given_identity(struct x86_cpu_model *model, const struct x86_cpu_options *given)
+{
+    struct x86_cpu_options o = { 0 };
+
+    read_signature(&o, model->signature);
+    o.family = x86_cpu_option_given(given, "family") ? given->family : o.family;
+    o.model = x86_cpu_option_given(given, "model") ? given->model : o.model;
+    o.stepping = x86_cpu_option_given(given, "stepping") ? given->stepping : o.stepping;
+    model->signature = make_signature(&o);
+    model->level = MAX(model->level, given->min_level);
+    model->xlevel = MAX(model->xlevel, given->min_xlevel);
+    if (x86_cpu_option_given(given, "vendor")) {
+        strcpy(model->vendor, given->vendor);
+    }
+    if (x86_cpu_option_given(given, "model-id")) {
+        memset(model->brand, 0, sizeof(model->brand)); /* CPUID shows all of it */
+        strcpy(model->brand, given->model_id);
+    }
+}
+
+/* A leaf that holds a feature is there to be read. */
+static void raise_levels(struct x86_cpu_model *model)
+{
+    for (unsigned word = 0; word < FEAT_WORDS; word++) {
+        const struct x86_feature_source *source = &x86_feature_sources[word];
+        uint32_t *level = source->leaf >= 0x80000000 ? &model->xlevel : &model->level;
+
+        if (model->features.words[word] && source->leaf >> 30 != 1) { /* not the hypervisor's */
+            *level = MAX(*level, source->leaf);
+        }
+    }
+}
+
+/* How the options came out, for who asks the model later. */
+static void note_options(struct x86_cpu_model *model, const struct request *request)
+{
+    struct x86_cpu_options *o = &model->options;
+
+    *o = request->options;
+    read_signature(o, model->signature);
+    o->phys_bits = model->phys_bits;
+    o->min_level = model->level;
+    o->min_xlevel = model->xlevel;
+    strcpy(o->vendor, model->vendor);
+    g_strlcpy(o->model_id, model->brand, sizeof(o->model_id));
 }
 
 static bool set_identity(struct x86_cpu_model *model, const struct request *request, GError **error)
@@ -357,41 +372,75 @@ static bool set_identity(struct x86_cpu_model *model, const struct request *requ
     uint32_t out[4];
 
     strcpy(model->vendor, "AuthenticAMD");
-    strcpy(model->hypervisor, has_host_cpu() ? request->kvm ? KVM_SIGNATURE : "" : TCG_SIGNATURE);
+    strcpy(model->hypervisor, has_host_cpu() ? request->options.kvm ? KVM_SIGNATURE : "" : TCG_SIGNATURE);
     if (has_host_cpu()) {
         accel->supported_cpuid(0, 0, out);
         copy_vendor(model->vendor, out);
         take_xsave_layout(model);
-        if (is_max(request)) {
+        if (request->base->is_max) {
             take_host_identity(model);
         }
-    } else if (request->tsc_frequency) {
+    } else if (request->options.tsc_frequency) {
         return error_setf(error, "-cpu: tsc-frequency is not supported by the software CPU, whose counter is the "
                           "host's (-accel kvm has it)");
     }
+    take_given_identity(model, &request->options);
+    raise_levels(model);
     if (x86_feature(&model->features, FEAT_8000_0001_ECX, 22)) {
         model->xlevel = MAX(model->xlevel, 0x8000001e); /* topoext: where the topology is */
     }
-    model->tsc_khz = request->tsc_frequency / 1000;
+    model->tsc_khz = request->options.tsc_frequency / 1000;
     return set_phys_bits(model, request, error);
+}
+
+static struct x86_cpu_model *make(const struct request *request, GError **error)
+{
+    struct x86_cpu_model *model = g_memdup2(request->base, sizeof(*model));
+
+    if (!settle_features(request, model, error) || !set_identity(model, request, error)) {
+        g_free(model);
+        return NULL;
+    }
+    if (strcmp(model->vendor, "AuthenticAMD") == 0) {
+        repeat_as_amd(&model->features);
+    }
+    note_options(model, request);
+    return model;
+}
+
+struct x86_cpu_model *x86_cpu_model_make(const char *name, char **settings, GError **error)
+{
+    struct request request;
+
+    if (!request_init(&request, name, error)) {
+        return NULL;
+    }
+    for (; *settings; settings += 2) {
+        if (!set(&request, settings[0], settings[1], error)) {
+            return NULL;
+        }
+    }
+    return make(&request, error);
 }
 
 const struct x86_cpu_model *x86_cpu_model_parse(const char *text, struct x86_features *features, GError **error)
 {
     static GSList *kept; /* for as long as the program runs */
     g_auto(GStrv) items = g_strsplit(text, ",", -1);
-    struct request request = { 0 };
+    struct request request;
 
-    if (!parse(&request, items, error)) {
+    if (!request_init(&request, items[0] ? items[0] : "", error)) {
         return NULL;
     }
-    struct x86_cpu_model *model = g_memdup2(request.base, sizeof(*model));
-    if (!settle_features(&request, &model->features, error) || !set_identity(model, &request, error)) {
-        g_free(model);
-        return NULL;
+    request.warn = true;
+    for (int i = 1; items[0] && items[i]; i++) {
+        if (!parse_item(&request, items[i], error)) {
+            return NULL;
+        }
     }
-    if (strcmp(model->vendor, "AuthenticAMD") == 0) {
-        repeat_as_amd(&model->features);
+    struct x86_cpu_model *model = make(&request, error);
+    if (!model) {
+        return NULL;
     }
     *features = model->features;
     kept = g_slist_prepend(kept, model);

@@ -108,6 +108,58 @@ static void test_software_check(void)
                        "TCG doesn't support requested features: CPUID.80000001H:ECX.svm");
 }
 
+/* What a processor says that it is can be given; what is given is where qom-get finds it. */
+static void test_identity(void)
+{
+    struct x86_features features;
+    uint32_t out[4];
+    const struct x86_cpu_model *model =
+        expect_model("qemu64,family=21,model=0x6b,stepping=3,vendor=GenuineIntel,model-id=A CPU,min-level=20", &features);
+    struct x86_cpu cpu = { .model = model, .features = features };
+
+    x86_cpuid(&cpu, 1, 0, out);
+    g_assert_cmphex(out[0], ==, 0x00660fb3); /* stock's for these */
+    x86_cpuid(&cpu, 0, 0, out);
+    g_assert_cmpuint(out[0], ==, 20);
+    g_assert_cmpmem(&out[1], 4, "Genu", 4);
+    x86_cpuid(&cpu, 0x80000002, 0, out);
+    g_assert_cmpmem(out, 16, "A CPU\0\0\0\0\0\0\0\0\0\0", 16);
+    g_assert_cmpuint(model->options.family, ==, 21);
+    g_assert_cmpuint(model->options.model, ==, 0x6b);
+    model = expect_model("qemu64", &features);
+    g_assert_cmpuint(model->options.family, ==, 15);
+    g_assert_cmpstr(model->options.model_id, ==, "QEMU Virtual CPU version 2.5+");
+    g_assert_cmpuint(model->options.phys_bits, ==, 40);
+    expect_parse_error("qemu64,vendor=Acme", "vendor=Acme");
+    expect_parse_error("qemu64,stepping=16", "between 0 and 15");
+    expect_parse_error("qemu64,family=x", "family");
+    expect_parse_error("qemu64,model-id=0123456789012345678901234567890123456789012345678", "0 to 48");
+}
+
+/* `base` has nothing but what it is given, and the leaves to show that. */
+static void test_base(void)
+{
+    struct x86_features features;
+    const struct x86_cpu_model *model = expect_model("base", &features);
+
+    for (unsigned word = 0; word < FEAT_WORDS; word++) {
+        g_assert_cmphex(features.words[word], ==, 0);
+    }
+    g_assert_cmpuint(model->level, ==, 0);
+    model = expect_model("base,+smep,+lm", &features);
+    g_assert_cmpuint(model->level, ==, 7);
+    g_assert_cmphex(model->xlevel, ==, 0x80000001);
+}
+
+static void test_missing(void)
+{
+    struct x86_features features;
+    const struct x86_cpu_model *model = expect_model("qemu64,+svm,check=off", &features);
+
+    g_assert_cmphex(model->missing.words[FEAT_8000_0001_ECX], ==, 1u << 2);
+    g_assert_cmphex(model->missing.words[FEAT_1_ECX], ==, 0);
+}
+
 /* Leaf, subleaf, EAX, EBX, ECX, EDX of stock's qemu64, where SVM does not come into it. */
 static const uint32_t qemu64_leaves[][6] = {
     { 0x00000000, 0, 0x0000000d, 0x68747541, 0x444d4163, 0x69746e65 },
@@ -569,6 +621,9 @@ static void test_topoext(void)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/cpu-models/identity", test_identity);
+    g_test_add_func("/cpu-models/base", test_base);
+    g_test_add_func("/cpu-models/missing", test_missing);
     g_test_add_func("/cpu-models/software", test_software_models);
     g_test_add_func("/cpu-models/software-check", test_software_check);
     g_test_add_func("/cpu-models/software-cpuid", test_software_cpuid);
