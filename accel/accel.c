@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "accel/accel.h"
+#include "qom/qom.h"
 #include "util/keyval.h"
 
 const struct accel_ops *accel;
@@ -81,6 +82,14 @@ bool accel_configure(GPtrArray *options, GError **error)
     }
     g_string_free(failures, TRUE);
     return ok;
+}
+
+void accel_types_foreach(qom_type_fn *each, void *opaque)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(accelerators); i++) {
+        g_autofree char *name = g_strconcat(accelerators[i]->name, "-accel", NULL);
+        each(&(struct qom_type){ .name = g_intern_string(name), .parent = "accel" }, opaque);
+    }
 }
 
 char *accel_help(void)

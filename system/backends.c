@@ -122,6 +122,7 @@ static bool device_create(struct keyval *kv, const struct device_type *type, GEr
     if (!dev) {
         return false;
     }
+    dev->from_user = true;
     const char *id = keyval_get(kv, "id"), *bus_name = keyval_get(kv, "bus");
     struct bus *bus = bus_name ? bus_find(bus_name) : NULL;
     bool ok = true;

@@ -3,7 +3,7 @@
 
 #include "hw/core/internal.h"
 
-static const struct bus_type system_bus_type = { .name = "System" };
+static const struct bus_type system_bus_type = { .name = "System", .device_type = "sys-bus-device" };
 struct bus system_bus;
 
 static GPtrArray *all_buses; /* in order of creation */
@@ -18,6 +18,13 @@ const struct bus_type *bus_type_find(const char *name)
         }
     }
     return NULL;
+}
+
+void bus_type_foreach(void (*each)(const struct bus_type *type, void *opaque), void *opaque)
+{
+    for (guint i = 0; i < bus_types->len; i++) {
+        each(bus_types->pdata[i], opaque);
+    }
 }
 
 void bus_type_register(const struct bus_type *type)

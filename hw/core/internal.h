@@ -16,9 +16,13 @@ bool property_parse(struct device *dev, const struct property *property, const c
 char *property_print(struct device *dev, const struct property *property);
 const char *property_kind_name(enum property_kind kind);
 char *property_default_text(const struct property *property);
+/* As QMP has it; the caller frees. No default string: NULL. */
+struct _JsonNode *property_json(struct device *dev, const struct property *property);
+struct _JsonNode *property_default_json(const struct property *property);
 
 /* The bus type of that name, once a bus of it exists or it was registered. */
 const struct bus_type *bus_type_find(const char *name);
+void bus_type_foreach(void (*each)(const struct bus_type *type, void *opaque), void *opaque);
 
 /* Applies what -global said of the device's type. */
 bool global_apply(struct device *dev, GError **error);

@@ -12,6 +12,12 @@ void machine_types_set(const struct machine_type *const *table)
     types = table;
 }
 
+const struct machine_type *const *machine_types(void)
+{
+    static const struct machine_type *const none[] = { NULL };
+    return types ? types : none;
+}
+
 const struct machine_type *machine_type_find(const char *name)
 {
     for (const struct machine_type *const *type = types; type && *type; type++) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "hw/core/internal.h"
+#include "qapi/qapi-visit.h"
 #include "util/keyval.h"
 
 #define PCI_DEVFN(slot, fn) ((slot) << 3 | (fn))
@@ -244,4 +245,37 @@ char *property_print(struct device *dev, const struct property *property)
 char *property_default_text(const struct property *property)
 {
     return print_value(property, property->default_value, property->default_string);
+}
+
+static JsonNode *value_json(const struct property *property, uint64_t value, const char *string)
+{
+    switch (property->kind) {
+    case PROPERTY_STRING:
+        return qapi_node_str(string);
+    case PROPERTY_BOOL:
+        return qapi_node_bool(value);
+    case PROPERTY_ON_OFF_AUTO:
+        return qapi_node_str(on_off_auto_names[value]);
+    case PROPERTY_INT32:
+    case PROPERTY_PCI_DEVFN:
+        return qapi_node_int((int32_t)value);
+    default:
+        return qapi_node_int(value);
+    }
+}
+
+JsonNode *property_json(struct device *dev, const struct property *property)
+{
+    if (property->kind == PROPERTY_STRING) {
+        return value_json(property, 0, *(char **)property_field(dev, property));
+    }
+    return value_json(property, property_load(dev, property), NULL);
+}
+
+JsonNode *property_default_json(const struct property *property)
+{
+    if (property->kind == PROPERTY_STRING && !property->default_string) {
+        return NULL;
+    }
+    return value_json(property, property->default_value, property->default_string);
 }

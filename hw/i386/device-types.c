@@ -8,8 +8,10 @@
 #include "hw/intc/i8259.h"
 #include "hw/intc/ioapic-kvm.h"
 #include "hw/intc/ioapic.h"
+#include "hw/isa/isa.h"
 #include "hw/isa/piix3.h"
 #include "hw/misc/pc-ports.h"
+#include "hw/pci/pci.h"
 #include "hw/pci-host/i440fx.h"
 #include "hw/rtc/mc146818rtc.h"
 #include "hw/timer/i8254-kvm.h"
@@ -43,6 +45,8 @@ static const struct machine_type *const machines[] = { &pc_machine_type, &none_m
 
 void board_types_register(void)
 {
+    bus_type_register(&isa_bus_type);
+    bus_type_register(&pci_bus_type);
     device_types_set(types);
     machine_types_set(machines);
 }

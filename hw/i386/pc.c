@@ -185,6 +185,7 @@ const struct machine_type pc_machine_type = {
     .name = "pc-i440fx-7.2",
     .alias = "pc",
     .description = "Standard PC (i440FX + PIIX, 1996)",
+    .parents = (const char *const[]){ "generic-pc-machine", "x86-machine", NULL },
     .is_default = true,
     .max_cpus = 8,
     .default_ram_id = "pc.ram",

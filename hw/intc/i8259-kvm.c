@@ -102,6 +102,7 @@ static void i8259_kvm_unrealize(struct device *dev)
 
 const struct device_type i8259_kvm_type = {
     .name = "kvm-i8259",
+    .parents = (const char *const[]){ "pic-common", NULL },
     .bus = "ISA",
     .category = "Misc",
     .description = "8259A interrupt controller in the kernel",

@@ -425,6 +425,7 @@ const struct property i8259_properties[] = {
 
 const struct device_type i8259_type = {
     .name = "isa-i8259",
+    .parents = (const char *const[]){ "pic-common", NULL },
     .bus = "ISA",
     .category = "Misc",
     .description = "8259A interrupt controller",

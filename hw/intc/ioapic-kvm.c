@@ -73,6 +73,7 @@ static bool ioapic_kvm_realize(struct device *dev, GError **error)
 
 const struct device_type ioapic_kvm_type = {
     .name = "kvm-ioapic",
+    .parents = (const char *const[]){ "ioapic-common", NULL },
     .category = "Misc",
     .description = "I/O interrupt controller in the kernel",
     .size = sizeof(struct ioapic),

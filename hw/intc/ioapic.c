@@ -278,6 +278,7 @@ static void ioapic_unrealize(struct device *dev)
 
 const struct device_type ioapic_type = {
     .name = "ioapic",
+    .parents = (const char *const[]){ "ioapic-common", NULL },
     .category = "Misc",
     .description = "82093AA I/O interrupt controller",
     .size = sizeof(struct ioapic),

@@ -6,7 +6,7 @@
  */
 #include "hw/isa/isa.h"
 
-const struct bus_type isa_bus_type = { .name = "ISA" };
+const struct bus_type isa_bus_type = { .name = "ISA", .device_type = "isa-device" };
 
 static struct bus isa_bus;
 static struct irq *isa_lines;

@@ -215,6 +215,7 @@ static const struct pci_device_ops piix3_ops = {
 
 const struct device_type piix3_type = {
     .name = "PIIX3",
+    .parents = (const char *const[]){ "pci-piix3", NULL },
     .bus = "PCI",
     .category = "Bridge",
     .description = "ISA bridge",

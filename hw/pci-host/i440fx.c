@@ -134,6 +134,7 @@ static bool pcihost_realize(struct device *dev, GError **error)
 
 const struct device_type i440fx_pcihost_type = {
     .name = "i440FX-pcihost",
+    .parents = (const char *const[]){ "pci-host-bridge", NULL },
     .category = "Bridge",
     .description = "Intel 440FX PCI host",
     .size = sizeof(struct i440fx_pcihost),

@@ -85,7 +85,7 @@ static bool pci_bus_plug(struct bus *base, struct device *device, GError **error
         return false;
     }
     dev->bus = bus;
-    dev->devfn = devfn;
+    dev->devfn = dev->devfn_property = devfn; /* qom-get tells where it went */
     bus->devices[devfn] = dev;
     return true;
 }
@@ -135,6 +135,7 @@ static void pci_device_describe(struct device *device, GString *text)
 
 const struct bus_type pci_bus_type = {
     .name = "PCI",
+    .device_type = "pci-device",
     .device_properties = pci_device_properties,
     .plug = pci_bus_plug,
     .unplug = pci_bus_unplug,

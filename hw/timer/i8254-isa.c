@@ -244,6 +244,7 @@ static const struct property i8254_isa_properties[] = {
 
 const struct device_type i8254_isa_type = {
     .name = "isa-pit",
+    .parents = (const char *const[]){ "pit-common", NULL },
     .bus = "ISA",
     .category = "Misc",
     .description = "8254 interval timer",

@@ -146,6 +146,7 @@ static void i8254_kvm_unrealize(struct device *dev)
 
 const struct device_type i8254_kvm_type = {
     .name = "kvm-pit",
+    .parents = (const char *const[]){ "pit-common", NULL },
     .bus = "ISA",
     .category = "Misc",
     .description = "8254 interval timer in the kernel",

@@ -128,6 +128,7 @@ static const struct pci_device_ops balloon_pci_ops = {
 const struct device_type virtio_balloon_pci_type = {
     .name = "virtio-balloon-pci",
     .alias = "virtio-balloon",
+    .parents = (const char *const[]){ "virtio-balloon-pci-base", "virtio-pci", NULL },
     .bus = "PCI",
     .category = "Misc",
     .description = "Memory balloon: inflate, deflate, statistics, free page hints, bitmaps and reporting",

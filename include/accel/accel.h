@@ -7,6 +7,7 @@
 #include "target/i386/cpu.h"
 
 struct keyval;
+struct qom_type;
 
 struct accel_ops {
     const char *name;        /* "tcg" */
@@ -71,6 +72,8 @@ extern const struct accel_ops accel_tcg, accel_kvm, accel_qtest;
  */
 bool accel_configure(GPtrArray *options, GError **error);
 char *accel_help(void);
+/* As types of objects: "tcg-accel", … */
+void accel_types_foreach(void (*each)(const struct qom_type *type, void *opaque), void *opaque);
 
 /*
  * A sync of a client's dirty log over pages [first, first + count) of every (block) given: fetch, take marks into

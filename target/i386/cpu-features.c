@@ -131,6 +131,29 @@ bool x86_feature_find(const char *given, enum x86_feature_word *word, uint32_t *
     return false;
 }
 
+void x86_feature_names(const struct x86_features *of, void (*each)(const char *name, void *opaque), void *opaque)
+{
+    for (unsigned word = 0; word < FEAT_WORDS; word++) {
+        for (unsigned bit = 0; bit < 32; bit++) {
+            const char *name = names[word][bit];
+            enum x86_feature_word first;
+            uint32_t mask;
+            /* Once where two bits share a name, and the first of them counts. */
+            if (name && (!of || of->words[word] >> bit & 1) && x86_feature_find(name, &first, &mask) &&
+                first == word && !(mask & (of ? of->words[word] : UINT32_MAX) & ((1u << bit) - 1))) {
+                each(name, opaque);
+            }
+        }
+    }
+}
+
+void x86_feature_aliases(void (*each)(const char *name, void *opaque), void *opaque)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(aliases); i++) {
+        each(aliases[i].alias, opaque);
+    }
+}
+
 char *x86_feature_describe(enum x86_feature_word word, unsigned bit)
 {
     static const char *const registers[] = { "EAX", "EBX", "ECX", "EDX" };

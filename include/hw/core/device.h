@@ -57,6 +57,11 @@ struct dynamic_property {
 struct device_type {
     const char *name;         /* "virtio-balloon-pci" */
     const char *alias;        /* or NULL */
+    /*
+     * QEMU's names of what it descends from, below its bus's kind of device, nearest first, NULL last: types that have
+     * something in common ("virtio-balloon-pci-base", "virtio-pci"). NULL: just that kind of device.
+     */
+    const char *const *parents;
     const char *bus;          /* bus type that it plugs into: "PCI", "ISA", …; NULL: the system bus */
     const char *category;     /* "Input", "Misc", "Storage", "Network", …, for -device help */
     const char *description;
@@ -80,6 +85,7 @@ struct device {
     GPtrArray *buses;         /* child buses */
     bool realized;
     bool hotplugged;
+    bool from_user;           /* made by -device or device_add, not by the board */
     char *vmstate_id;         /* section prefix, made by the bus ("0000:00:02.0"), or NULL */
     void *vmstate_opaque;     /* NULL: the device itself */
     int vmstate_instance;     /* -1: the next free one */
@@ -87,6 +93,7 @@ struct device {
 
 struct bus_type {
     const char *name; /* "PCI" */
+    const char *device_type; /* what devices on it descend from, as QEMU calls it: "pci-device" */
     const struct property *device_properties; /* offsets in the device struct (the bus's device base) */
     /* Wrap the device's realize: place it, check address and collisions. */
     bool (*plug)(struct bus *bus, struct device *dev, GError **error);

@@ -11,10 +11,18 @@
 struct machine;
 struct keyval;
 
+/* What qom-get tells of a machine, and -machine TYPE,help of its options. */
+struct machine_property {
+    const char *name, *type; /* as QMP prints it: "bool", "string", "OnOffAuto" */
+    const char *description;
+    struct _JsonNode *(*get)(const struct machine *machine); /* the caller frees */
+};
+
 struct machine_type {
     const char *name;        /* "pc-i440fx-7.2": goes into the stream's configuration section */
     const char *alias;       /* "pc" */
     const char *description;
+    const char *const *parents; /* QEMU's names of what it descends from, below "machine": as device_type's; or NULL */
     bool is_default;
     int max_cpus;
     const char *default_ram_id; /* "pc.ram"; NULL: has no RAM */
@@ -22,6 +30,7 @@ struct machine_type {
     /* -machine TYPE,options: unknown ones stay unread and are refused by the caller. */
     bool (*parse_options)(struct machine *machine, struct keyval *options, GError **error);
     const char *options_help;   /* a line per option, for -machine TYPE,help */
+    const struct machine_property *properties; /* its own, in effect; ends with name NULL; or NULL */
     /* Builds the board: RAM, vCPUs, devices, kernel. */
     bool (*init)(struct machine *machine, GError **error);
     /* After -device devices exist: ACPI tables, PCI resources, kernel placed. */
@@ -49,6 +58,7 @@ extern const struct machine_type none_machine_type; /* machine-none.c */
 void machine_types_set(const struct machine_type *const *types);
 const struct machine_type *machine_type_find(const char *name); /* by name or alias */
 const struct machine_type *machine_type_default(void);
+const struct machine_type *const *machine_types(void);
 char *machine_help(void); /* -machine help */
 
 #endif

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The tree of objects, types and their properties, and the queries about CPUs and machines: what management software
+asks to find out what this program can do, and what it has made of a machine."""
+import subprocess
+
+import ferry
+from ferry import Vm, case, require
+
+PERIPHERAL = '/machine/peripheral'
+BALLOON = PERIPHERAL + '/balloon0'
+CPU0 = '/machine/unattached/device[0]'
+# What JSON a property of a type is.
+JSON_TYPES = {'bool': bool, 'uint8': int, 'uint16': int, 'uint32': int, 'uint64': int, 'int32': int, 'int': int,
+              'size': int, 'strList': list, 'guest statistics': dict}
+
+
+def machine(*args, **kwargs):
+    return Vm(['-S', '-device', 'virtio-balloon-pci,id=balloon0', '-device', 'pvpanic', *args], **kwargs)
+
+
+def listed(vm, path):
+    return {p['name']: p['type'] for p in vm.qmp.command('qom-list', path=path)}
+
+
+def error_of(vm, command, **arguments):
+    try:
+        vm.qmp.command(command, **arguments)
+    except ferry.QmpError as e:
+        return e.error['class'], e.error['desc']
+    raise ferry.Failure('%s %r succeeded' % (command, arguments))
+
+
+def walk(vm, path='/'):
+    """Every object's path and what it lists."""
+    properties = listed(vm, path)
+    yield path, properties
+    for name, kind in properties.items():
+        if kind.startswith('child<'):
+            yield from walk(vm, path.rstrip('/') + '/' + name)
+
+
+@case
+def every_property_of_every_object():
+    vm = machine('-object', 'iothread,id=io0', '-object', 'memory-backend-memfd,id=m0,size=16M', smp=2)
+    types = {t['name'] for t in vm.qmp.command('qom-list-types')}
+    paths = []
+    for path, properties in walk(vm):
+        paths.append(path)
+        kind = vm.qmp.command('qom-get', path=path, property='type')
+        require(kind in types, '%s is of type %s, which is not listed' % (path, kind))
+        known = {p['name'] for p in vm.qmp.command('qom-list-properties', typename=kind)}
+        for name, what in properties.items():
+            value = vm.qmp.command('qom-get', path=path, property=name)
+            if what.startswith('child<'):
+                require(value == path.rstrip('/') + '/' + name, '%s.%s is at %s' % (path, name, value))
+                continue
+            require(name in known, '%s.%s is not among the properties of %s' % (path, name, kind))
+            expected = JSON_TYPES.get(what, str)  # links and enumerations
+            require(type(value) is expected, '%s.%s is %r, not of type %s' % (path, name, value, what))
+    for path in ('/machine', '/objects/io0', '/objects/m0', BALLOON, '/machine/peripheral-anon/device[0]', CPU0, '/machine/unattached/device[1]'):
+        require(path in paths, '%s is not in the tree' % path)
+    vm.close()
+
+
+@case
+def vcpu():
+    vm = Vm(['-S', '-cpu', 'max,-sse4.2,+svm,check=off'], smp='4,sockets=2,cores=2')
+    cpus = vm.qmp.command('query-cpus-fast')
+    for index, info in enumerate(cpus):
+        path = info['qom-path']
+        require(vm.qmp.command('qom-get', path=path, property='type') == 'max-x86_64-cpu', 'type of %s' % path)
+        require(vm.qmp.command('qom-get', path=path, property='realized') is True, '%s is not realized' % path)
+        for where in ('socket-id', 'core-id', 'thread-id'):
+            require(vm.qmp.command('qom-get', path=path, property=where) == info['props'][where], where)
+        require(vm.qmp.command('qom-get', path=path, property='apic-id') == index, 'apic-id of %s' % path)
+    require(cpus[0]['qom-path'] == CPU0, 'the first vCPU is at %s' % cpus[0]['qom-path'])
+    flags = {name: vm.qmp.command('qom-get', path=CPU0, property=name)
+             for name, kind in listed(vm, CPU0).items() if kind == 'bool'}
+    require(flags['popcnt'] and flags['sse4.1'] and flags['lm'], 'max has no popcnt, sse4.1 or lm: %r' % flags)
+    require(not flags['sse4.2'] and not flags['sse4-2'], 'sse4.2 is on, -cpu max,-sse4.2')
+    require(not flags['svm'] and not flags['check'], 'svm is on where there is none')
+    require(vm.qmp.command('qom-get', path=CPU0, property='unavailable-features') == ['svm'], 'unavailable-features')
+    vm.close()
+
+
+@case
+def balloon():
+    vm = machine()
+    for name in ('free-page-hint', 'free-page-reporting'):
+        require(vm.qmp.command('qom-get', path=BALLOON, property=name) is False, name)
+    vm.qmp.command('qom-set', path=BALLOON, property='guest-stats-polling-interval', value=2)
+    require(vm.qmp.command('qom-get', path=BALLOON, property='guest-stats-polling-interval') == 2, 'not set')
+    require(set(vm.qmp.command('qom-get', path='balloon0', property='guest-stats')) == {'stats', 'last-update'},
+            'guest-stats by the end of the path')
+    require(vm.qmp.command('qom-get', path=BALLOON, property='addr') == 2 << 3, 'not at slot 2')
+    vm.close()
+
+
+@case
+def refusals():
+    vm = machine('-device', 'isa-debug-exit')
+    none = 'DeviceNotFound'
+    for command, arguments, expected, words in (
+            ('qom-list', {'path': '/nowhere'}, none, '/nowhere'),
+            ('qom-list', {'path': BALLOON + '/child'}, none, 'child'),
+            ('qom-list', {'path': 'device[0]'}, 'GenericError', 'ambiguous'),
+            ('qom-list', {'path': ''}, 'GenericError', 'ambiguous'),
+            ('qom-get', {'path': BALLOON, 'property': 'colour'}, 'GenericError', 'virtio-balloon-pci.colour'),
+            ('qom-set', {'path': BALLOON, 'property': 'colour', 'value': 1}, 'GenericError', 'colour'),
+            ('qom-set', {'path': BALLOON, 'property': 'free-page-hint', 'value': True}, 'GenericError', 'realized'),
+            ('qom-set', {'path': BALLOON, 'property': 'type', 'value': 'x'}, 'GenericError', 'not writable'),
+            ('qom-set', {'path': CPU0, 'property': 'lm', 'value': False}, 'GenericError', 'not writable'),
+            ('qom-set', {'path': BALLOON, 'property': 'guest-stats-polling-interval', 'value': 'soon'},
+             'GenericError', 'guest-stats-polling-interval'),
+            ('qom-list-properties', {'typename': 'colour'}, none, 'colour'),
+            ('device-list-properties', {'typename': 'virtio-net-ccw'}, none, "Device 'virtio-net-ccw' not found"),
+            ('device-list-properties', {'typename': 'pci-device'}, 'GenericError', 'non-abstract'),
+            ('device-list-properties', {'typename': 'container'}, 'GenericError', 'device type')):
+        kind, text = error_of(vm, command, **arguments)
+        require(kind == expected and words in text, '%s %r: %s: %s' % (command, arguments, kind, text))
+    vm.close()
+
+
+@case
+def types():
+    vm = machine()
+    concrete = {t['name']: t['parent'] for t in vm.qmp.command('qom-list-types')}
+    for name, parent in (('isa-serial', 'isa-device'), ('virtio-balloon-pci', 'virtio-balloon-pci-base'),
+                         ('PIIX4_PM', 'pci-device'), ('tcg-accel', 'accel'), ('qemu64-x86_64-cpu', 'x86_64-cpu'),
+                         ('pc-i440fx-7.2-machine', 'generic-pc-machine'), ('iothread', 'object'),
+                         ('memory-backend-file', 'memory-backend')):
+        require(concrete.get(name) == parent, '%s: parent %s' % (name, concrete.get(name)))
+    every = {t['name']: t for t in vm.qmp.command('qom-list-types', abstract=True)}
+    for name, info in every.items():
+        require('parent' not in info if name == 'object' else info['parent'] in every, '%s has no parent' % name)
+        require(info.get('abstract', False) == (name not in concrete), '%s: abstract' % name)
+    pci = {t['name'] for t in vm.qmp.command('qom-list-types', implements='pci-device')}
+    require('virtio-balloon-pci' in pci and 'isa-serial' not in pci, 'PCI devices: %r' % pci)
+    vm.close()
+
+
+@case
+def help_and_introspection_agree():
+    vm = machine()
+    devices = {t['name'] for t in vm.qmp.command('qom-list-types', implements='device')} - \
+              {t['name'] for t in vm.qmp.command('qom-list-types', implements='cpu')}
+    computed = {'guest-stats', 'guest-stats-polling-interval'}
+    for name in devices:
+        text = subprocess.run([ferry.BINARY, '-device', name + ',help'], stdout=subprocess.PIPE, check=True,
+                              universal_newlines=True).stdout
+        helped = {line.split('=')[0].strip() for line in text.split('\n')[1:] if '=' in line}
+        told = {p['name'] for p in vm.qmp.command('device-list-properties', typename=name)} - computed
+        require(helped == told, '%s: help says %r, QMP %r' % (name, helped, told))
+    text = subprocess.run([ferry.BINARY, '-device', 'help'], stdout=subprocess.PIPE, check=True,
+                          universal_newlines=True).stdout
+    helped = {line.split('"')[1] for line in text.split('\n') if line.startswith('name "')}
+    require(helped and helped <= devices, 'only in help: %r' % (helped - devices))
+    vm.close()
+
+
+@case
+def cpu_models():
+    vm = machine()
+    models = {m['name']: m for m in vm.qmp.command('query-cpu-definitions')}
+    types_listed = {t['name'] for t in vm.qmp.command('qom-list-types', implements='x86_64-cpu')}
+    require({m['typename'] for m in models.values()} == types_listed, 'models and types differ')
+    require(models['qemu64']['unavailable-features'] == [] and models['qemu64']['migration-safe'], 'qemu64')
+    require(models['host']['unavailable-features'] == ['kvm'], 'host without KVM')
+    require([n for n, m in models.items() if m['static']] == ['base'], 'static models')
+
+    def expand(how, name, **props):
+        return vm.qmp.command('query-cpu-model-expansion', type=how,
+                              model={'name': name, 'props': {k.replace('_', '-'): v for k, v in props.items()}})['model']
+    static = expand('static', 'qemu64', popcnt=True, family=6)
+    require(static['name'] == 'base' and static['props']['popcnt'] and static['props']['family'] == 6, repr(static))
+    require(not static['props']['avx2'], 'qemu64 has avx2')
+    full = expand('full', 'max')
+    require(full['name'] == 'max' and full['props']['sse4-1'] and full['props']['migratable'], repr(full))
+    require(set(static['props']) < set(full['props']), 'full expansion says less than the static one')
+    for model, words in (({'name': 'host'}, 'requires KVM'), ({'name': 'quantum'}, "'quantum' not found"),
+                         ({'name': 'qemu64', 'props': {'warp': True}}, 'qemu64-x86_64-cpu.warp'),
+                         ({'name': 'qemu64', 'props': {'sse2': 'on'}}, 'boolean'),
+                         ({'name': 'qemu64', 'props': {'family': 10000}}, 'between'),
+                         ({'name': 'qemu64', 'props': ['sse2']}, 'object')):
+        kind, text = error_of(vm, 'query-cpu-model-expansion', type='static', model=model)
+        require(kind == 'GenericError' and words in text, '%r: %s' % (model, text))
+    vm.close()
+    # The static expansion is the model.
+    option = 'base,' + ','.join('%s=%s' % (k, {True: 'on', False: 'off'}.get(v, v) if isinstance(v, bool) else v)
+                                for k, v in static['props'].items())
+    vm = Vm(['-S', '-cpu', option])
+    for name, value in static['props'].items():
+        require(vm.qmp.command('qom-get', path=CPU0, property=name) == value, '%s is not %r' % (name, value))
+    require(not vm.stderr_text(), 'it said: ' + vm.stderr_text())
+    vm.close()
+
+
+ferry.main()
