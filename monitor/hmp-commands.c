@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "accel/vcpu.h"
+#include "block/block.h"
 #include "hw/core/device.h"
 #include "hw/intc/apic.h"
 #include "hw/intc/i8259.h"
@@ -266,6 +267,13 @@ static void info_pic(int argc, char **argv)
     print_and_free(i8259_describe());
 }
 
+static void info_block(int argc, char **argv)
+{
+    if (wants(argc, argv, 0, 0)) {
+        hmp_info_block();
+    }
+}
+
 static void info_balloon(int argc, char **argv)
 {
     GError *error = NULL;
@@ -434,6 +442,7 @@ const struct hmp_command hmp_commands[] = {
 
 const struct hmp_command hmp_info_commands[] = {
     { "balloon", NULL, "", "show the balloon", info_balloon },
+    { "block", NULL, "", "show the disks", info_block },
     { "chardev", NULL, "", "show the character devices", info_chardev },
     { "cpus", NULL, "", "show the vCPUs", info_cpus },
     { "lapic", NULL, "", "show the local APIC of vCPU 0", info_lapic },

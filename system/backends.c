@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "block/block.h"
 #include "chardev/char.h"
 #include "hw/core/device.h"
 #include "monitor/monitor.h"
@@ -84,6 +85,24 @@ static bool serials_create(const struct options *o, GError **error)
     return true;
 }
 
+static bool disks_create(const struct options *o, GError **error)
+{
+    if (o->incoming) {
+        block_set_incoming(); /* another has the images still */
+    }
+    for (guint i = 0; i < o->blockdevs->len; i++) {
+        if (!blockdev_option(o->blockdevs->pdata[i], error)) {
+            return false;
+        }
+    }
+    for (guint i = 0; i < o->drives->len; i++) {
+        if (!drive_option(o->drives->pdata[i], error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool backends_create(const struct options *o, GError **error)
 {
     for (guint i = 0; i < o->chardevs->len; i++) {
@@ -96,7 +115,7 @@ bool backends_create(const struct options *o, GError **error)
             return false;
         }
     }
-    if (!serials_create(o, error) ||
+    if (!disks_create(o, error) || !serials_create(o, error) ||
         !monitors_create(o->monitors, "-monitor", "compat_monitor", false, false, error) ||
         !monitors_create(o->qmps, "-qmp", "qmp", true, false, error) ||
         !monitors_create(o->qmps_pretty, "-qmp-pretty", "qmp_pretty", true, true, error)) {

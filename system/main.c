@@ -9,6 +9,7 @@
 #include "accel/accel.h"
 #include "accel/tcg/mem.h"
 #include "accel/vcpu.h"
+#include "block/block.h"
 #include "chardev/char.h"
 #include "hw/core/device.h"
 #include "hw/core/machine.h"
@@ -62,7 +63,7 @@ static bool devices_create(const struct options *o, GError **error)
             return false;
         }
     }
-    return true;
+    return drives_plug(device_create_from_option, error);
 }
 
 static bool machine_create(const struct options *o, GError **error)

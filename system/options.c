@@ -63,6 +63,8 @@ static const struct option_row rows[] = {
     LIST("device", NULL, "TYPE[,prop=value]", devices, "add a device; -device help, -device TYPE,help"),
     LIST("object", NULL, "TYPE,id=ID[,prop=value]", objects,
          "make an object; -object help, -object TYPE,help"),
+    LIST("blockdev", NULL, "DRIVER,node-name=NAME[,prop=value]", blockdevs, "a node that disks stand on (file, raw)"),
+    LIST("drive", NULL, "file=FILE,format=raw,if=none|virtio[,id=ID][,prop=value]", drives, "an image in short"),
     LIST("global", NULL, "TYPE.PROP=VALUE", globals, "a default for a device property"),
     LIST("chardev", NULL, "BACKEND,id=ID[,prop=value]", chardevs,
          "a character device (null, stdio, file, pty, socket)"),
@@ -305,7 +307,8 @@ static bool print_lists(struct options *o, GError **error)
 bool options_parse(struct options *o, int argc, char **argv, GError **error)
 {
     GPtrArray **lists[] = { &o->accel, &o->devices, &o->objects, &o->globals, &o->chardevs, &o->serials, &o->monitors,
-                            &o->qmps, &o->qmps_pretty, &o->mons, &o->traces, &o->add_fds, &o->audiodevs };
+                            &o->qmps, &o->qmps_pretty, &o->mons, &o->traces, &o->add_fds, &o->audiodevs,
+                            &o->blockdevs, &o->drives };
     *o = (struct options){ 0 };
     for (size_t i = 0; i < G_N_ELEMENTS(lists); i++) {
         *lists[i] = g_ptr_array_new();
