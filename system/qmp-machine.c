@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* QMP about the machine as a whole: vCPUs, memory, names. */
+/* QMP about the machine as a whole: memory, names, backends. vCPUs: qmp-cpus.c. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,32 +15,12 @@
 #include "qapi/qapi-commands.h"
 #include "qapi/qapi-visit.h"
 #include "system/system.h"
+#include "util/iothread.h"
 
 const char *guest_name;
 char guest_uuid[37] = "00000000-0000-0000-0000-000000000000";
 bool guest_uuid_set;
 const char *serial_chardevs[SERIAL_PORTS];
-
-GPtrArray *qmp_query_cpus_fast(GError **error)
-{
-    GPtrArray *list = qapi_list_of_CpuInfoFast_new();
-    const struct machine *m = current_machine;
-    VCPU_FOREACH(cpu) {
-        CpuInfoFast *info = g_new0(CpuInfoFast, 1);
-        info->cpu_index = cpu->index;
-        info->qom_path = g_strdup_printf("/machine/unattached/device[%d]", cpu->index);
-        info->thread_id = cpu->thread_id;
-        info->target = g_strdup("x86_64");
-        info->props = g_new0(CpuInstanceProperties, 1);
-        *info->props = (CpuInstanceProperties){
-            .has_socket_id = true, .socket_id = cpu->index / (m->cores * m->threads),
-            .has_core_id = true, .core_id = cpu->index / m->threads % m->cores,
-            .has_thread_id = true, .thread_id = cpu->index % m->threads,
-        };
-        g_ptr_array_add(list, info);
-    }
-    return list;
-}
 
 /*
  * Copies guest-physical memory for a reader who must not disturb devices: only RAM and ROM are read, all else
@@ -117,6 +97,13 @@ UuidInfo *qmp_query_uuid(GError **error)
     return info;
 }
 
+TargetInfo *qmp_query_target(GError **error)
+{
+    TargetInfo *info = g_new0(TargetInfo, 1);
+    info->arch = SYS_EMU_TARGET_X86_64;
+    return info;
+}
+
 KvmInfo *qmp_query_kvm(GError **error)
 {
     KvmInfo *info = g_new0(KvmInfo, 1);
@@ -124,6 +111,21 @@ KvmInfo *qmp_query_kvm(GError **error)
     info->present = true; /* in this program */
     info->enabled = kvm_enabled();
     return info;
+}
+
+static void add_iothread(const struct iothread *iothread, void *opaque)
+{
+    IOThreadInfo *info = g_new0(IOThreadInfo, 1); /* it never polls: those members are 0 */
+    info->id = g_strdup(iothread_id(iothread));
+    info->thread_id = iothread_thread_id(iothread);
+    g_ptr_array_add(opaque, info);
+}
+
+GPtrArray *qmp_query_iothreads(GError **error)
+{
+    GPtrArray *list = qapi_list_of_IOThreadInfo_new();
+    iothread_foreach(add_iothread, list);
+    return list;
 }
 
 static void add_chardev(struct chardev *chr, void *opaque)

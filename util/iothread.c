@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "trace/util.h"
 #include "util/iothread.h"
@@ -11,7 +12,8 @@ struct iothread {
     GThread *thread;
     GMainContext *context;
     GMainLoop *loop;
-    int users; /* big lock */
+    int thread_id; /* gettid() of it */
+    int users;     /* big lock */
 };
 
 static GPtrArray *iothreads; /* big lock */
@@ -34,6 +36,11 @@ static void iothread_free(struct iothread *iothread)
     g_free(iothread);
 }
 
+static void note_thread_id(void *opaque)
+{
+    *(int *)opaque = gettid();
+}
+
 struct iothread *iothread_new(const char *id, GError **error)
 {
     if (iothread_find(id)) {
@@ -51,6 +58,7 @@ struct iothread *iothread_new(const char *id, GError **error)
         iothread_free(iothread);
         return NULL;
     }
+    iothread_run_sync(iothread, note_thread_id, &iothread->thread_id);
     if (!iothreads) {
         iothreads = g_ptr_array_new();
     }
@@ -87,6 +95,13 @@ bool iothread_delete(struct iothread *iothread, GError **error)
     return true;
 }
 
+void iothread_foreach(void (*each)(const struct iothread *iothread, void *opaque), void *opaque)
+{
+    for (guint i = 0; iothreads && i < iothreads->len; i++) {
+        each(iothreads->pdata[i], opaque);
+    }
+}
+
 void iothread_ref(struct iothread *iothread)
 {
     iothread->users++;
@@ -101,6 +116,11 @@ void iothread_unref(struct iothread *iothread)
 const char *iothread_id(const struct iothread *iothread)
 {
     return iothread->id;
+}
+
+int iothread_thread_id(const struct iothread *iothread)
+{
+    return iothread->thread_id;
 }
 
 GMainContext *iothread_context(struct iothread *iothread)

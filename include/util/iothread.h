@@ -14,6 +14,8 @@ struct iothread *iothread_find(const char *id);
 bool iothread_delete(struct iothread *iothread, GError **error);
 void iothread_ref(struct iothread *iothread);   /* a user binds */
 void iothread_unref(struct iothread *iothread); /* a user lets go */
+void iothread_foreach(void (*each)(const struct iothread *iothread, void *opaque), void *opaque);
+int iothread_thread_id(const struct iothread *iothread); /* the host's */
 const char *iothread_id(const struct iothread *iothread);
 GMainContext *iothread_context(struct iothread *iothread);
 /* Runs `callback` on the thread and waits for it (the big lock is kept: the callback must not take it). */

@@ -140,6 +140,65 @@ def types():
 
 
 @case
+def machines():
+    vm = machine()
+    found = {m['name']: m for m in vm.qmp.command('query-machines')}
+    pc, none = found['pc-i440fx-7.2'], found['none']
+    require(pc['alias'] == 'pc' and pc['is-default'] and pc['default-ram-id'] == 'pc.ram', repr(pc))
+    require(not none.get('is-default') and 'default-cpu-type' not in none, repr(none))
+    types_listed = {t['name'] for t in vm.qmp.command('qom-list-types', implements='machine')}
+    require({name + '-machine' for name in found} == types_listed, 'machines and types differ: %r' % types_listed)
+    models = {m['typename'] for m in vm.qmp.command('query-cpu-definitions')}
+    require(pc['default-cpu-type'] in models, 'default CPU: ' + pc['default-cpu-type'])
+    require(vm.qmp.command('query-target') == {'arch': 'x86_64'}, 'query-target')
+    # As many as it says, and none more.
+    text = subprocess.run([ferry.BINARY, '-smp', str(pc['cpu-max'] + 1)], stderr=subprocess.PIPE,
+                          universal_newlines=True).stderr
+    require('supports 1 to %d' % pc['cpu-max'] in text, text)
+    vm.close()
+
+
+@case
+def vcpus_and_threads():
+    vm = machine('-object', 'iothread,id=io0', '-object', 'iothread,id=io1', smp='4,sockets=2,cores=1,threads=2')
+    running = {c['qom-path']: c for c in vm.qmp.command('query-cpus-fast')}
+    places = vm.qmp.command('query-hotpluggable-cpus')
+    require(len(places) == len(running) == 4, '%d places for %d vCPUs' % (len(places), len(running)))
+    for place in places:
+        require(place['props'] == running[place['qom-path']]['props'], repr(place))
+        require(place['type'] == vm.qmp.command('qom-get', path=place['qom-path'], property='type'), repr(place))
+    require(len({tuple(sorted(p['props'].items())) for p in places}) == 4, 'two vCPUs in one place')
+    threads = vm.qmp.command('query-iothreads')
+    require([t['id'] for t in threads] == ['io0', 'io1'], repr(threads))
+    for t in threads:
+        with open('/proc/%d/task/%d/comm' % (vm.process.pid, t['thread-id']), encoding='ascii') as f:
+            require(f.read().strip() == 'IO ' + t['id'], 'thread of %s' % t['id'])
+    vm.close()
+
+
+@case
+def probe():
+    """A machine without anything answers what this program can do."""
+    vm = Vm(['-S', '-machine', 'none' if ferry.ACCEL else 'none,accel=kvm:tcg', '-nographic'], kernel=None, memory=None)
+    require(listed(vm, '/machine')['peripheral'] == 'child<container>', 'no peripherals')
+    require(vm.qmp.command('query-cpus-fast') == [], 'vCPUs in machine none')
+    names = {t['name'] for t in vm.qmp.command('qom-list-types')}
+    for name in ('isa-serial', 'virtio-balloon-pci', 'pvpanic', 'iothread', 'memory-backend-file'):
+        require(name in names, name + ' is not listed')
+    properties = {p['name']: p for p in vm.qmp.command('device-list-properties', typename='virtio-balloon-pci')}
+    for name in ('addr', 'free-page-hint', 'free-page-reporting', 'deflate-on-oom', 'iothread'):
+        require(name in properties, 'virtio-balloon-pci has no ' + name)
+    require(properties['addr']['default-value'] == -1 and properties['free-page-hint']['default-value'] is False,
+            'defaults: %r' % properties)
+    for name in ('memory-backend-file', 'memory-backend-memfd', 'max-x86_64-cpu', 'none-machine'):
+        require(vm.qmp.command('qom-list-properties', typename=name), name + ' has no properties')
+    vm.qmp.command('query-machines')
+    vm.qmp.command('query-cpu-definitions')
+    require(error_of(vm, 'query-hotpluggable-cpus')[0] == 'GenericError', 'machine none has places for vCPUs')
+    vm.close()
+
+
+@case
 def help_and_introspection_agree():
     vm = machine()
     devices = {t['name'] for t in vm.qmp.command('qom-list-types', implements='device')} - \
