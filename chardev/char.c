@@ -279,7 +279,14 @@ static bool flush_pending(struct chardev *chr)
 
 void chardev_writable(struct chardev *chr)
 {
-    flush_pending(chr);
+    if (flush_pending(chr)) {
+        chardev_accept_input(chr); /* a monitor takes no commands while its answers wait */
+    }
+}
+
+size_t chardev_pending(const struct chardev *chr)
+{
+    return chr->pending->len;
 }
 
 void chardev_write_all(struct chardev *chr, const void *data, size_t length)

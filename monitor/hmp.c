@@ -224,7 +224,8 @@ static void hmp_byte(struct hmp_session *s, uint8_t c)
 
 static int hmp_can_receive(void *opaque)
 {
-    return 256;
+    struct hmp_session *s = opaque;
+    return chardev_pending(s->chr) < MONITOR_PENDING_MAX ? 256 : 0;
 }
 
 static void hmp_receive(void *opaque, const uint8_t *data, int length)

@@ -5,6 +5,9 @@
 #include "chardev/char.h"
 #include "monitor/monitor.h"
 
+/* No input is taken from a client that leaves more than this unread. */
+#define MONITOR_PENDING_MAX (64u << 10)
+
 /* QMP sessions (qmp.c): the one whose command runs, or NULL. */
 struct qmp_session;
 extern struct qmp_session *qmp_current;

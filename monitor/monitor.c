@@ -8,6 +8,7 @@
 #include "qapi/qapi-commands.h"
 #include "qapi/qapi-events.h"
 #include "system/system.h"
+#include "util/json.h"
 
 static GHashTable *named_fds; /* char * -> GINT_TO_POINTER(fd) */
 
@@ -92,7 +93,7 @@ GPtrArray *qmp_query_commands(GError **error)
 
 GPtrArray *qmp_query_qmp_schema(GError **error)
 {
-    g_autoptr(JsonNode) node = json_from_string(qapi_introspection, error);
+    g_autoptr(JsonNode) node = json_text_parse(qapi_introspection, strlen(qapi_introspection), error);
     JsonArray *array = json_node_get_array(node);
     GPtrArray *list = qapi_list_of_SchemaInfo_new();
     for (guint i = 0; i < json_array_get_length(array); i++) {

@@ -15,10 +15,11 @@
 #include "qapi/qapi-commands.h"
 #include "qapi/qapi-events.h"
 #include "qapi/qapi-visit.h"
+#include "util/json.h"
 #include "util/main-loop.h"
 
 #define REQUEST_BYTES (64u << 20)
-#define REQUEST_DEPTH 1024
+#define EVENT_BYTES (16u << 20) /* a client that leaves more than this unread is cut off */
 
 struct qmp_session {
     struct chardev *chr;
@@ -46,11 +47,8 @@ static const char *const error_classes[] = {
 static void qmp_send(struct qmp_session *s, JsonObject *object)
 {
     JsonNode *node = qapi_node_object(object);
-    g_autoptr(JsonGenerator) generator = json_generator_new();
-    json_generator_set_root(generator, node);
-    json_generator_set_pretty(generator, s->pretty);
-    gsize length;
-    g_autofree char *text = json_generator_to_data(generator, &length);
+    size_t length;
+    g_autofree char *text = json_text_print(node, s->pretty, &length);
     chardev_write_all(s->chr, text, length);
     chardev_write_all(s->chr, "\r\n", 2);
     json_node_unref(node);
@@ -103,7 +101,8 @@ static JsonNode *qmp_dispatch(struct qmp_session *s, JsonNode *request, JsonNode
     g_autoptr(GList) members = json_object_get_members(object);
     for (GList *m = members; m; m = m->next) {
         if (!g_strv_contains(names, m->data)) {
-            error_setf(error, "QMP input member '%s' is unexpected", (char *)m->data);
+            error_setf(error, "QMP input member '%s' is unexpected%s", (char *)m->data,
+                       strcmp(m->data, "exec-oob") == 0 ? ": there is no out-of-band execution" : "");
             return NULL;
         }
     }
@@ -143,20 +142,12 @@ static JsonNode *qmp_dispatch(struct qmp_session *s, JsonNode *request, JsonNode
 
 static void qmp_execute(struct qmp_session *s, const char *text, gsize length)
 {
-    g_autoptr(JsonParser) parser = json_parser_new();
     g_autoptr(GError) error = NULL;
+    g_autoptr(JsonNode) request = json_text_parse(text, length, &error);
     JsonNode *id = NULL, *result = NULL;
-    if (!g_utf8_validate(text, length, NULL)) {
-        error_setf(&error, "JSON parse error, invalid UTF-8");
-    } else if (!json_parser_load_from_data(parser, text, length, &error)) {
-        g_autofree char *detail = g_strdup(error->message);
-        g_clear_error(&error);
-        error_setf(&error, "JSON parse error: %s", detail);
-    } else if (!json_parser_get_root(parser)) {
-        return; /* white space only */
-    } else {
+    if (request) {
         qmp_current = s;
-        result = qmp_dispatch(s, json_parser_get_root(parser), &id, &error);
+        result = qmp_dispatch(s, request, &id, &error);
         qmp_current = NULL;
     }
     if (!result) {
@@ -173,7 +164,8 @@ static void qmp_execute(struct qmp_session *s, const char *text, gsize length)
 
 static void request_reset(struct qmp_session *s)
 {
-    g_byte_array_set_size(s->request, 0);
+    g_byte_array_unref(s->request); /* it may have grown */
+    s->request = g_byte_array_new();
     s->depth = 0;
     s->in_string = s->escaped = s->skipping = false;
 }
@@ -222,12 +214,11 @@ static void request_byte(struct qmp_session *s, char c)
     if (c == '"') {
         s->in_string = true;
     } else if (c == '{' || c == '[') {
-        if (++s->depth > REQUEST_DEPTH) {
+        if (++s->depth > JSON_DEPTH_MAX) {
             request_refuse(s, "nested deeper than 1024 levels");
         }
     } else if ((c == '}' || c == ']') && --s->depth == 0) {
-        GByteArray *request = s->request;
-        s->request = g_byte_array_new();
+        GByteArray *request = g_byte_array_ref(s->request);
         request_reset(s);
         qmp_execute(s, (char *)request->data, request->len);
         g_byte_array_unref(request);
@@ -236,22 +227,26 @@ static void request_byte(struct qmp_session *s, char c)
 
 static int qmp_can_receive(void *opaque)
 {
-    return 4096;
+    struct qmp_session *s = opaque;
+    return chardev_pending(s->chr) < MONITOR_PENDING_MAX ? 512 : 0; /* so that not too many run at once */
 }
 
 static void qmp_receive(void *opaque, const uint8_t *data, int length)
 {
-    for (int i = 0; i < length; i++) {
-        request_byte(opaque, data[i]);
+    struct qmp_session *s = opaque;
+    for (int i = 0; i < length && chardev_connected(s->chr); i++) { /* a command may cut the client off */
+        request_byte(s, data[i]);
     }
 }
 
 static void qmp_event(void *opaque, enum chardev_event event)
 {
     struct qmp_session *s = opaque;
-    if (event == CHARDEV_EVENT_OPENED) {
+    if (event == CHARDEV_EVENT_OPENED || event == CHARDEV_EVENT_CLOSED) {
         s->negotiated = false;
         request_reset(s);
+    }
+    if (event == CHARDEV_EVENT_OPENED) {
         qmp_greet(s);
     }
 }
@@ -322,6 +317,12 @@ static void event_send(struct queued_event *event)
 {
     for (struct qmp_session *s = sessions; s; s = s->next) {
         if (!s->negotiated) {
+            continue;
+        }
+        if (chardev_pending(s->chr) > EVENT_BYTES) {
+            warn_report("monitor on '%s' is closed: its client has not read %zu bytes", chardev_id(s->chr),
+                        chardev_pending(s->chr));
+            chardev_disconnect(s->chr);
             continue;
         }
         JsonObject *object = json_object_new(), *stamp = json_object_new();

@@ -2,9 +2,11 @@
 /* JSON values to C and back, for the generated marshalling. Messages are worded as QMP clients know them. */
 #include "qapi/qapi-visit.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "util/error.h"
+#include "util/json.h"
 
 char *qapi_path(const char *path, const char *member)
 {
@@ -63,7 +65,7 @@ JsonArray *qapi_parse_array(JsonNode *node, const char *path, GError **error)
 
 static bool holds(JsonNode *node, GType type)
 {
-    return JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == type;
+    return JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == type && !json_uint64_is_big(node);
 }
 
 bool qapi_node_is(JsonNode *node, enum qapi_json_type type)
@@ -74,7 +76,7 @@ bool qapi_node_is(JsonNode *node, enum qapi_json_type type)
     case QAPI_JSON_BOOL:
         return holds(node, G_TYPE_BOOLEAN);
     case QAPI_JSON_NUMBER:
-        return holds(node, G_TYPE_INT64) || holds(node, G_TYPE_DOUBLE);
+        return holds(node, G_TYPE_INT64) || holds(node, G_TYPE_DOUBLE) || json_uint64_is_big(node);
     case QAPI_JSON_NULL:
         return JSON_NODE_HOLDS_NULL(node);
     case QAPI_JSON_ARRAY:
@@ -112,7 +114,14 @@ bool qapi_parse_enum(JsonNode *node, const char *path, const char *const *table,
             return true;
         }
     }
-    return error_setf(error, "Parameter '%s' does not accept value '%s'", path, text);
+    GString *known = g_string_new(NULL);
+    for (int i = 0; i < count; i++) {
+        g_string_append_printf(known, "%s'%s'", i ? ", " : "", table[i]);
+    }
+    error_setf(error, "Parameter '%s' does not accept value '%s', expected %s%s", path, text, count > 1 ? "one of " : "",
+               known->str);
+    g_string_free(known, TRUE);
+    return false;
 }
 
 bool qapi_parse_bool(JsonNode *node, const char *path, bool *value, GError **error)
@@ -124,25 +133,48 @@ bool qapi_parse_bool(JsonNode *node, const char *path, bool *value, GError **err
     return true;
 }
 
+/* Whatever its size, for messages; NULL if it is no integer. Caller frees. */
+static char *integer_text(JsonNode *node)
+{
+    uint64_t big;
+    if (json_uint64_is_big(node) && json_uint64_get(node, &big)) {
+        return g_strdup_printf("%" PRIu64, big);
+    }
+    return holds(node, G_TYPE_INT64) ? g_strdup_printf("%" PRId64, json_node_get_int(node)) : NULL;
+}
+
 bool qapi_parse_int(JsonNode *node, const char *path, int64_t min, int64_t max, int64_t *value, GError **error)
 {
-    if (!holds(node, G_TYPE_INT64)) {
+    g_autofree char *text = integer_text(node);
+    if (!text) {
         return qapi_wrong_type(path, "integer", error);
     }
-    *value = json_node_get_int(node);
-    if (*value < min || *value > max) {
-        return error_setf(error, "Parameter '%s' is %" G_GINT64_FORMAT ", expected %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT,
-                          path, *value, min, max);
+    *value = holds(node, G_TYPE_INT64) ? json_node_get_int(node) : 0;
+    if (json_uint64_is_big(node) || *value < min || *value > max) {
+        return error_setf(error, "Parameter '%s' is %s, expected %" PRId64 " to %" PRId64, path, text, min, max);
+    }
+    return true;
+}
+
+bool qapi_parse_uint(JsonNode *node, const char *path, uint64_t *value, GError **error)
+{
+    g_autofree char *text = integer_text(node);
+    if (!text) {
+        return qapi_wrong_type(path, "integer", error);
+    }
+    if (!json_uint64_get(node, value)) {
+        return error_setf(error, "Parameter '%s' is %s, expected 0 to %" PRIu64, path, text, UINT64_MAX);
     }
     return true;
 }
 
 bool qapi_parse_number(JsonNode *node, const char *path, double *value, GError **error)
 {
-    if (!holds(node, G_TYPE_INT64) && !holds(node, G_TYPE_DOUBLE)) {
+    uint64_t big;
+    if (!qapi_node_is(node, QAPI_JSON_NUMBER)) {
         return qapi_wrong_type(path, "number", error);
     }
-    *value = json_node_get_double(node);
+    *value = json_uint64_is_big(node) && json_uint64_get(node, &big) ? (double)big : json_node_get_double(node);
     return true;
 }
 
@@ -173,6 +205,11 @@ JsonNode *qapi_node_bool(bool value)
 JsonNode *qapi_node_int(int64_t value)
 {
     return json_node_init_int(json_node_alloc(), value);
+}
+
+JsonNode *qapi_node_uint(uint64_t value)
+{
+    return json_uint64_new(value);
 }
 
 JsonNode *qapi_node_number(double value)

@@ -4,6 +4,8 @@
 
 #include "util/keyval.h"
 
+#include "util/json.h"
+
 struct pair {
     char *key, *value;
     bool read;
@@ -113,7 +115,8 @@ static char *scalar_text(JsonNode *node)
         return g_strdup(g_ascii_dtostr(buffer, sizeof(buffer), json_node_get_double(node)));
     }
     default:
-        return g_strdup(json_node_get_string(node));
+        /* Without the byte that marks an integer above INT64_MAX. */
+        return g_strdup(json_node_get_string(node) + json_uint64_is_big(node));
     }
 }
 
@@ -153,25 +156,14 @@ static bool append_json(struct keyval *kv, const char *prefix, JsonNode *node, i
     }
 }
 
-/* json-glib recurses without a bound: no option needs this many brackets, nested or not. */
-#define JSON_BRACKETS 512
-
 static bool parse_json(struct keyval *kv, const char *text, GError **error)
 {
-    unsigned brackets = 0;
-    for (const char *p = text; *p; p++) {
-        brackets += *p == '{' || *p == '[';
-    }
-    if (brackets > JSON_BRACKETS) {
-        return error_setf(error, "%s: JSON with more than %d brackets", kv->option, JSON_BRACKETS);
-    }
-    g_autoptr(JsonParser) parser = json_parser_new_immutable();
-    if (!json_parser_load_from_data(parser, text, -1, error)) {
-        g_prefix_error(error, "%s: bad JSON: ", kv->option);
+    g_autoptr(JsonNode) root = json_text_parse(text, strlen(text), error);
+    if (!root) {
+        g_prefix_error(error, "%s: ", kv->option);
         return false;
     }
-    JsonNode *root = json_parser_get_root(parser);
-    if (!root || !JSON_NODE_HOLDS_OBJECT(root)) {
+    if (!JSON_NODE_HOLDS_OBJECT(root)) {
         return error_setf(error, "%s: expected a JSON object", kv->option);
     }
     return append_json(kv, "", root, 0, error);

@@ -50,6 +50,8 @@ void chardev_detach(struct chardev *chr, void *opaque);
 int chardev_write(struct chardev *chr, const void *data, int length);
 /* Writes all, keeps it without bound: for monitors. */
 void chardev_write_all(struct chardev *chr, const void *data, size_t length);
+/* How much is kept: written by the front end and not yet taken by the other side. */
+size_t chardev_pending(const struct chardev *chr);
 void chardev_accept_input(struct chardev *chr);
 bool chardev_connected(const struct chardev *chr);
 /* The last file descriptor that came over SCM_RIGHTS, or -1; the caller owns it. */

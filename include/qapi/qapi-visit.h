@@ -32,6 +32,7 @@ bool qapi_parse_enum(JsonNode *node, const char *path, const char *const *table,
 bool qapi_parse_str(JsonNode *node, const char *path, char **value, GError **error);
 bool qapi_parse_bool(JsonNode *node, const char *path, bool *value, GError **error);
 bool qapi_parse_int(JsonNode *node, const char *path, int64_t min, int64_t max, int64_t *value, GError **error);
+bool qapi_parse_uint(JsonNode *node, const char *path, uint64_t *value, GError **error);
 bool qapi_parse_number(JsonNode *node, const char *path, double *value, GError **error);
 bool qapi_parse_null(JsonNode *node, const char *path, bool *value, GError **error);
 bool qapi_wrong_type(const char *path, const char *expected, GError **error); /* returns false */
@@ -42,6 +43,7 @@ JsonNode *qapi_node_array(JsonArray *array);
 JsonNode *qapi_node_str(const char *value); /* NULL becomes "" */
 JsonNode *qapi_node_bool(bool value);
 JsonNode *qapi_node_int(int64_t value);
+JsonNode *qapi_node_uint(uint64_t value);
 JsonNode *qapi_node_number(double value);
 
 #endif

@@ -74,6 +74,8 @@ def from_json(s, kind, node, path, target, fail):
         return ['%s = json_node_copy(%s);' % (target, node)]
     if kind in ('str', 'bool', 'number', 'null'):
         return checked('qapi_parse_%s(%s, %s, &%s, error)' % (kind, node, path, target))
+    if len(INTEGERS[kind]) == 1:
+        return checked('qapi_parse_uint(%s, %s, &%s, error)' % (node, path, target))
     return ['int64_t number;'] + checked('qapi_parse_int(%s, %s, %s, %s, &number, error)' %
                                          ((node, path) + INTEGERS[kind][1:])) + ['%s = number;' % target]
 
@@ -87,7 +89,9 @@ def to_json(s, kind, value):
         return 'json_node_copy(%s)' % value
     if kind == 'null':
         return 'json_node_new(JSON_NODE_NULL)'
-    return 'qapi_node_%s(%s)' % (kind if kind in ('str', 'bool', 'number') else 'int', value)
+    if kind in INTEGERS:
+        kind = 'uint' if len(INTEGERS[kind]) == 1 else 'int'
+    return 'qapi_node_%s(%s)' % (kind, value)
 
 
 def free_value(s, kind, value):

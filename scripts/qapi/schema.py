@@ -9,13 +9,13 @@ expression are its documentation, `@member: text` in them that of a member.
 import os
 import re
 
-# schema name: (C type, smallest, largest)
+# schema name: (C type, smallest, largest); what takes all 64 bits has no limits to check
 INTEGERS = {
     'int': ('int64_t', 'INT64_MIN', 'INT64_MAX'), 'int8': ('int8_t', 'INT8_MIN', 'INT8_MAX'),
     'int16': ('int16_t', 'INT16_MIN', 'INT16_MAX'), 'int32': ('int32_t', 'INT32_MIN', 'INT32_MAX'),
     'int64': ('int64_t', 'INT64_MIN', 'INT64_MAX'), 'uint8': ('uint8_t', '0', 'UINT8_MAX'),
     'uint16': ('uint16_t', '0', 'UINT16_MAX'), 'uint32': ('uint32_t', '0', 'UINT32_MAX'),
-    'uint64': ('uint64_t', '0', 'INT64_MAX'), 'size': ('uint64_t', '0', 'INT64_MAX'),
+    'uint64': ('uint64_t',), 'size': ('uint64_t',),
 }
 SCALARS = {'bool': 'bool', 'null': 'bool', 'number': 'double', **{k: v[0] for k, v in INTEGERS.items()}}
 BUILTINS = (*SCALARS, 'str', 'any')

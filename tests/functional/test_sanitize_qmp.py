@@ -1,48 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """QMP and HMP as clients meet them, and the command line's refusals. Also run under sanitizers."""
-import json
 import os
 import select
-import socket
 import subprocess
 import tempfile
 import time
 
 import ferry
 from ferry import BINARY, GUEST, PATIENCE, Vm, case, require
-
-
-class Raw:
-    """A QMP connection without manners, on a socket of its own."""
-
-    def __init__(self, path):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(60 * PATIENCE)
-        self.sock.connect(path)
-        self.file = self.sock.makefile('rb')
-        self.greeting = json.loads(self.file.readline())
-
-    def ask(self, data):
-        self.sock.sendall(data)
-        return self.reply()
-
-    def reply(self):
-        while True:
-            message = json.loads(self.file.readline())
-            if 'event' not in message:
-                return message
-
-
-def start():
-    folder = tempfile.mkdtemp(prefix='ferry-raw-')
-    vm = Vm(args=['-qmp', 'unix:%s/raw,server=on,wait=off' % folder])
-    vm.raw = folder + '/raw'
-    return vm
-
-
-def error_of(reply):
-    require('error' in reply, 'no error: %s' % reply)
-    return reply['error']['class'], reply['error']['desc']
+from qmp_raw import Raw, error_of, start
 
 
 @case
