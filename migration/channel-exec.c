@@ -2,6 +2,8 @@
 /* exec:COMMAND, run by /bin/sh with the stream on its standard input (sending) or output (receiving). */
 #include "migration/channel-private.h"
 
+const char *channel_exec_refused;
+
 static struct channel *exec_start(const char *command, bool writer, GError **error)
 {
     char *argv[] = { (char *)"/bin/sh", (char *)"-c", (char *)command, NULL };
@@ -9,6 +11,10 @@ static struct channel *exec_start(const char *command, bool writer, GError **err
     GPid child;
     int fd;
 
+    if (channel_exec_refused) {
+        error_setf(error, "exec:%s is not possible: %s forbids starting programs", command, channel_exec_refused);
+        return NULL;
+    }
     if (!g_spawn_async_with_pipes(NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &child,
                                   writer ? &fd : NULL, writer ? NULL : &fd, NULL, error)) {
         return NULL;

@@ -118,7 +118,8 @@ static bool start(const struct options *o, GError **error)
         return false;
     }
     reset_all();
-    return debuggers_create(o, error) && machine_start(o, error) &&
+    /* All that is opened for the machine has been; no guest instruction, no byte of a stream has been looked at. */
+    return debuggers_create(o, error) && sandbox_enforce(&o->sandbox, error) && machine_start(o, error) &&
            (!o->daemonize || daemonize_finish(o->log_file != NULL, error));
 }
 

@@ -35,6 +35,7 @@ static bool set_display(struct options *options, const char *text, GError **erro
 static bool set_none_only(struct options *options, const char *text, GError **error);
 static bool set_msg(struct options *options, const char *text, GError **error);
 static bool set_boot(struct options *options, const char *text, GError **error);
+static bool set_sandbox(struct options *options, const char *text, GError **error);
 static bool set_no_reboot(struct options *options, const char *text, GError **error);
 static bool set_no_shutdown(struct options *options, const char *text, GError **error);
 static bool set_action(struct options *options, const char *text, GError **error);
@@ -93,6 +94,8 @@ static const struct option_row rows[] = {
     FLAG("S", start_paused, "do not start the vCPUs; `cont` does"),
     STRING("incoming", NULL, "URI|defer", incoming, "wait for a migration"),
     STRING("icount", NULL, "[shift=]N[,sleep=on|off]", icount, "a virtual clock that counts instructions"),
+    CALL("sandbox", NULL, "on|off[,obsolete=][,elevateprivileges=][,spawn=][,resourcecontrol=]", set_sandbox,
+         "deny system calls: each group allow or deny (elevateprivileges also children)"),
     CALL("action", NULL, "reboot=,shutdown=,panic=", set_action, "what guest events lead to"),
     CALL("no-reboot", NULL, NULL, set_no_reboot, "end instead of rebooting"),
     CALL("no-shutdown", NULL, NULL, set_no_shutdown, "pause instead of ending at guest shutdown"),
@@ -221,6 +224,11 @@ static bool set_boot(struct options *options, const char *text, GError **error)
     return ok;
 }
 
+static bool set_sandbox(struct options *options, const char *text, GError **error)
+{
+    return sandbox_parse(text, &options->sandbox, error);
+}
+
 static const struct option_row *row_find(const char *name)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
@@ -246,7 +254,10 @@ static bool row_apply(const struct option_row *row, struct options *options, con
         return true;
     case OPTION_CALL:
         if (!row->call(options, text, error)) {
-            g_prefix_error(error, "-%s: ", row->name);
+            g_autofree char *prefix = g_strdup_printf("-%s: ", row->name);
+            if (!g_str_has_prefix((*error)->message, prefix)) { /* the parser of its parameters has said so already */
+                g_prefix_error(error, "%s", prefix);
+            }
             return false;
         }
         return true;

@@ -3,6 +3,7 @@
 #ifndef FERRY_SYSTEM_OPTIONS_H
 #define FERRY_SYSTEM_OPTIONS_H
 
+#include "system/sandbox.h"
 #include "util/error.h"
 
 struct options {
@@ -11,6 +12,7 @@ struct options {
     GPtrArray *accel, *devices, *objects, *globals, *chardevs, *serials, *monitors, *qmps, *qmps_pretty, *mons,
         *traces, *add_fds, *audiodevs, *blockdevs, *drives;
     const char *qtest;
+    struct sandbox sandbox;
     bool nographic, nodefaults, start_paused, daemonize, monitor_given, help;
 };
 

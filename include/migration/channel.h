@@ -18,6 +18,9 @@
 
 struct channel;
 
+/* The option that forbids exec: ("-sandbox spawn=deny"), or NULL. */
+extern const char *channel_exec_refused;
+
 /* Checks the form of a URI without opening anything: a command can refuse at once what will never work. */
 bool channel_check_uri(const char *uri, GError **error);
 /*

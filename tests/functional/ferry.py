@@ -2,9 +2,11 @@
 """Runs machines for the functional tests: QMP, serial port, migration, and the comparison of two guests' memory.
 
 FERRY_BINARY and FERRY_BUILD say what is tested; FERRY_SLOW asks for the long forms; FERRY_ACCEL is the accelerator of
-machines whose test names none; FERRY_PATIENCE is how many times longer things may take than on a machine of its own. A test program ends with
-`ferry.main()`, which runs every function decorated with @ferry.case and prints a RESULT line for each.
+machines whose test names none; FERRY_PATIENCE is how many times longer things may take than on a machine of its own;
+FERRY_SANDBOX=off runs machines without -sandbox. A test program ends with `ferry.main()`, which runs every function
+decorated with @ferry.case and prints a RESULT line for each.
 """
+import contextlib
 import json
 import mmap
 import os
@@ -26,6 +28,40 @@ SLOW = bool(os.environ.get('FERRY_SLOW'))
 SANITIZED = 'asan' in BUILD or 'tsan' in BUILD
 ACCEL = os.environ.get('FERRY_ACCEL')
 PATIENCE = int(os.environ.get('FERRY_PATIENCE') or (8 if SANITIZED else 1))  # how much longer things may take
+
+
+# Sanitizers look at a process in ways that the sandbox forbids.
+SANDBOX = not SANITIZED and os.environ.get('FERRY_SANDBOX') != 'off'
+SPAWN = 'deny'  # what the sandbox says to exec:
+
+
+@contextlib.contextmanager
+def spawns():
+    """Machines made within may start programs (exec: by QMP). Also a decorator of cases."""
+    global SPAWN
+    before, SPAWN = SPAWN, 'allow'
+    try:
+        yield
+    finally:
+        SPAWN = before
+
+
+def sandbox(args, binary):
+    """The -sandbox that libvirt writes, where the test says nothing of it."""
+    if not SANDBOX or '-sandbox' in args or (binary or BINARY) != BINARY or not sandbox_built():
+        return []
+    spawn = 'allow' if any(a.startswith('exec:') for a in args) else SPAWN
+    return ['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=%s,resourcecontrol=deny' % spawn]
+
+
+BUILT = []
+
+
+def sandbox_built():
+    if not BUILT:
+        BUILT.append(subprocess.run([BINARY, '-sandbox', 'on', '-version'], stdout=subprocess.DEVNULL,
+                                    stderr=subprocess.DEVNULL, check=False).returncode == 0)
+    return BUILT[0]
 
 
 class Failure(Exception):
@@ -136,6 +172,7 @@ class Vm:
         # Paused until the serial port has its reader: the guest's first words come within milliseconds.
         held = qmp and not incoming and '-S' not in args
         self.argv += list(args) + (['-S'] if held else [])
+        self.argv += sandbox(self.argv, binary)
         self.stderr = open(self.dir + '/stderr', 'w+b')
         self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=self.stderr, stderr=self.stderr,
                                         pass_fds=pass_fds)

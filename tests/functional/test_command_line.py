@@ -8,7 +8,8 @@ import socket
 import subprocess
 import tempfile
 
-from ferry import BINARY, GUEST, Qmp, QmpError, Vm, case, main, require, wait_until
+import ferry
+from ferry import BINARY, GUEST, Qmp, QmpError, Skip, Vm, case, main, require, wait_until
 
 
 def run(*args, **more):
@@ -46,7 +47,8 @@ def passed_file_behind_a_chardev():
         fd = os.open(log.name, os.O_WRONLY)
         os.set_inheritable(fd, True)
         vm = Vm(args=['-add-fd', 'set=3,fd=%d,opaque=log file' % fd,
-                      '-chardev', 'file,id=log,path=/dev/fdset/3,append=on', '-mon', 'chardev=log,mode=control'], pass_fds=[fd])
+                      '-chardev', 'file,id=log,path=/dev/fdset/3,append=on', '-mon', 'chardev=log,mode=control'],
+                pass_fds=[fd])
         os.close(fd)
         wait_until(lambda: content(log.name).startswith(b'before\n{"QMP"'), 'a greeting behind what was there')
         sets = vm.qmp.command('query-fdsets')
@@ -116,7 +118,8 @@ def secrets():
         vm.qmp.command('object-add', qom_type='secret', id='raw', format='raw', file=file.name)
     vm.qmp.command('object-add', qom_type='secret', id='text', format='base64', data='c3dvcmRmaXNo')
     for arguments, word in (({'format': 'base64', 'data': 'not*base64'}, 'not base64'), ({}, 'one of data='),
-                            ({'data': 'a', 'file': '/dev/null'}, 'one of data='), ({'file': '/nonexistent'}, '/nonexist'),
+                            ({'data': 'a', 'file': '/dev/null'}, 'one of data='),
+                            ({'file': '/nonexistent'}, '/nonexistent'),
                             ({'data': 'a', 'keyid': 'key'}, 'keyid'), ({'data': 'a', 'iv': 'x'}, 'iv='),
                             ({'data': 'a', 'format': 'hex'}, "'hex'")):
         text = error_of(vm, 'object-add', qom_type='secret', id='bad', **arguments)
@@ -165,7 +168,8 @@ def daemonized_probe():
         try:
             # Ready at once, out of the way of whoever started it.
             qmp = Qmp(folder + '/qmp.monitor', None)
-            require(os.readlink('/proc/%d/cwd' % pid) == '/' and os.getsid(pid) not in (pid, os.getsid(0)), 'its place')
+            require(os.readlink('/proc/%d/cwd' % pid) == '/', 'its folder')
+            require(os.getsid(pid) not in (pid, os.getsid(0)), 'its session')
             for fd in range(3):
                 require(os.readlink('/proc/%d/fd/%d' % (pid, fd)) == '/dev/null', 'descriptor %d' % fd)
             refused(['-machine', 'none', '-display', 'none', '-pidfile', folder + '/qmp.pid'], 'qmp.pid', 'lock')
@@ -227,6 +231,78 @@ def core_dump_without_memory():
         ram = [flags for size, flags in sizes if int(size) >= 256 << 10 and 'hg' in flags]
         require(ram and all(('dd' in flags.split()) == want for flags in ram), '%s: %s' % (option, ram))
         vm.close()
+
+
+@case
+def sandboxed():
+    if not ferry.sandbox_built() or ferry.SANITIZED:
+        raise Skip('no sandbox in this build')
+    deny = 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'
+    vm = Vm(args=['-sandbox', deny], smp=2)
+    vm.guest('ping')
+    tasks = '/proc/%d/task' % vm.process.pid
+    names = []
+    for task in os.listdir(tasks):
+        status = content('%s/%s/status' % (tasks, task)).decode()
+        names.append(content('%s/%s/comm' % (tasks, task)).decode().strip())
+        require(re.search(r'^Seccomp:\t2$', status, re.M) and re.search(r'^NoNewPrivs:\t1$', status, re.M), status)
+    require(any(name.startswith('CPU 1/') for name in names), str(names))
+    vm.qmp.command('migrate', uri='exec:cat > /dev/null')
+    wait_until(lambda: vm.qmp.command('query-migrate')['status'] == 'failed', 'a failed migration')
+    text = vm.qmp.command('query-migrate')['error-desc']
+    require('-sandbox spawn=deny' in text, text)
+    vm.guest('ping')
+    vm.close()
+    refused(['-sandbox', deny, '-incoming', 'exec:cat', '-display', 'none'], '-sandbox spawn=deny', 'exec:cat')
+    refused(['-sandbox', 'on,spawn=never'], "spawn='never'")
+
+
+def listener(path):
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(path)
+    sock.listen(1)
+    return sock
+
+
+@case
+def monitors_on_passed_sockets():
+    """Two QMP monitors at once, each on a socket that was passed; each takes the next client after the last."""
+    with tempfile.TemporaryDirectory() as folder:
+        sockets = [listener('%s/%d' % (folder, i)) for i in range(2)]
+        args = []
+        for i, sock in enumerate(sockets):
+            args += ['-chardev', 'socket,id=m%d,fd=%d,server=on,wait=off' % (i, sock.fileno()),
+                     '-mon', 'chardev=m%d,id=monitor%d,mode=control' % (i, i)]
+        vm = Vm(args=args + ['-S'], pass_fds=[s.fileno() for s in sockets])
+        for sock in sockets:
+            sock.close()
+        for _ in range(3):
+            clients = [Qmp('%s/%d' % (folder, i), vm) for i in range(2)]
+            clients[0].command('cont')
+            for client in clients:
+                client.wait_event('RESUME')
+            clients[1].command('stop')
+            for client in clients:
+                client.wait_event('STOP')
+                client.sock.close()
+        with tempfile.TemporaryFile() as file:
+            client = Qmp(folder + '/0', vm)
+            client.pass_fd('file', file.fileno())
+            client.command('closefd', fdname='file')
+
+
+@case
+def passed_sockets_refused():
+    read, write = os.pipe()
+    with tempfile.TemporaryDirectory() as folder, listener(folder + '/s') as sock:
+        for fd, more, words in ((read, ',server=on,wait=off', ('is not a stream socket',)),
+                                (999, '', ('fd=999', 'is not a stream socket')),
+                                (sock.fileno(), '', ("is a server's", 'server=on')),
+                                (sock.fileno(), ',path=/x', ('one of path=',)),
+                                (sock.fileno(), ',server=on,wait=off,reconnect=1', ('reconnect',))):
+            refused(['-chardev', 'socket,id=c,fd=%d%s' % (fd, more)], *words, pass_fds=[read, sock.fileno()])
+    os.close(read)
+    os.close(write)
 
 
 main()

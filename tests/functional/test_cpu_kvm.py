@@ -79,6 +79,7 @@ def missing_features():
 
 
 @case
+@ferry.spawns()
 def another_frequency_is_refused():
     """The counter of a guest that was told its frequency does not change."""
     source = Vm(name='source', accel=KVM, args=model(KVM))

@@ -134,6 +134,7 @@ def source_ends_though_its_peer_reads_nothing():
 
 
 @case
+@ferry.spawns()
 def source_ends_though_its_command_does_not():
     source = boot()
     source.qmp.command('migrate', uri='exec:cat > /dev/null; sleep 1000')
@@ -143,6 +144,7 @@ def source_ends_though_its_command_does_not():
 
 
 @case
+@ferry.spawns()
 def source_ends_before_the_switchover():
     source = boot()
     source.qmp.command('migrate-set-capabilities',

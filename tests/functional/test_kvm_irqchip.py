@@ -11,6 +11,7 @@ from linux import Linux
 # What the software CPU has not got: x2APIC and KVM's own interface.
 COMMON = ['-cpu', 'qemu64,kvm=off,-x2apic,-kvmclock,-kvmclock-stable-bit,-kvm-nopiodelay,-kvm-asyncpf,-kvm-steal-time,'
                   '-kvm-pv-eoi,-kvm-asyncpf-int']
+ferry.SPAWN = 'allow'  # states are saved through commands
 ACCELS = {'on': 'kvm', 'off': 'kvm,kernel-irqchip=off', 'tcg': 'tcg'}
 
 

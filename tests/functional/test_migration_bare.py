@@ -104,6 +104,7 @@ def over_a_file():
 
 
 @case
+@ferry.spawns()
 def over_exec():
     moves_through_a_file('exec:cat > ', 'exec:cat ')
 

@@ -120,6 +120,7 @@ def snapshot_to_a_file_without_zero_pages():
 
 
 @case
+@ferry.spawns()
 def snapshot_through_a_command():
     snapshot('exec:cat > ', 'exec:cat ', True)
 

@@ -10,6 +10,7 @@ from ferry import Skip, case, require, wait_migration, wait_status
 from linux import Linux, check_data
 
 STOCK = os.environ.get('STOCK_QEMU', '/usr/bin/qemu-system-x86_64')
+ferry.SPAWN = 'allow'  # streams go through commands
 BOARD = ['-machine', 'pc-i440fx-7.2,hpet=off']
 
 
