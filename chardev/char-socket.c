@@ -7,6 +7,7 @@
 #include "chardev/char-internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -177,6 +178,29 @@ static bool socket_start(struct chardev *chr, int fd, bool server, bool wait, GE
     return true;
 }
 
+/* A descriptor that was passed in: of the right kind, and no child's business. A server's may listen already. */
+static int given_socket(int fd, bool server, GError **error)
+{
+    int type = 0, listens = 0;
+    socklen_t size = sizeof(int);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_STREAM ||
+        getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0) {
+        error_setf(error, "fd=%d is not a stream socket", fd);
+        return -1;
+    }
+    if (server && !listens && listen(fd, 1) < 0) {
+        error_setf_errno(error, errno, "cannot listen on fd=%d", fd);
+        return -1;
+    }
+    if (!server && listens) {
+        error_setf(error, "fd=%d listens: it is a server's (server=on)", fd);
+        return -1;
+    }
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return fd;
+}
+
 static bool socket_open(struct chardev *chr, struct keyval *options, GError **error)
 {
     const char *path = keyval_get(options, "path"), *host = keyval_get(options, "host");
@@ -203,8 +227,8 @@ static bool socket_open(struct chardev *chr, struct keyval *options, GError **er
         fd = tcp_socket(host, port, server, error);
         chr->filename = g_strdup_printf("tcp:%s:%s%s", host ? host : "", port, server ? ",server=on" : "");
     } else {
-        fd = given_fd;
-        chr->filename = g_strdup_printf("fd:%d%s", fd, server ? ",server=on" : "");
+        fd = given_socket((int)given_fd, server, error);
+        chr->filename = g_strdup_printf("fd:%d%s", (int)given_fd, server ? ",server=on" : "");
     }
     if (fd < 0) {
         g_prefix_error(error, "chardev '%s': ", chr->id);

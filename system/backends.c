@@ -24,6 +24,7 @@ static bool mon_create(const char *text, GError **error)
         return false;
     }
     const char *id = keyval_get(kv, "chardev"), *mode = keyval_get(kv, "mode");
+    keyval_get(kv, "id"); /* nothing refers to a monitor */
     struct chardev *chr = id ? chardev_find(id) : NULL;
     if (!chr) {
         error_setf(error, "-mon: chardev '%s' not found", id ? id : "");
