@@ -315,6 +315,15 @@ static bool print_lists(struct options *o, GError **error)
     return true;
 }
 
+const char *options_describe(size_t n, const char **argument)
+{
+    if (n >= G_N_ELEMENTS(rows)) {
+        return NULL;
+    }
+    *argument = rows[n].argument;
+    return rows[n].name;
+}
+
 bool options_parse(struct options *o, int argc, char **argv, GError **error)
 {
     GPtrArray **lists[] = { &o->accel, &o->devices, &o->objects, &o->globals, &o->chardevs, &o->serials, &o->monitors,

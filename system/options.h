@@ -22,4 +22,7 @@ struct options {
  */
 bool options_parse(struct options *options, int argc, char **argv, GError **error);
 
+/* The n-th option's name and its argument as -help shows it (NULL: it takes none); NULL: there are fewer. */
+const char *options_describe(size_t n, const char **argument);
+
 #endif

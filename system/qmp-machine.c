@@ -128,6 +128,11 @@ GPtrArray *qmp_query_iothreads(GError **error)
     return list;
 }
 
+GPtrArray *qmp_query_jobs(GError **error)
+{
+    return qapi_list_of_JobInfo_new();
+}
+
 static void add_chardev(struct chardev *chr, void *opaque)
 {
     ChardevInfo *info = g_new0(ChardevInfo, 1);

@@ -199,6 +199,27 @@ def probe():
 
 
 @case
+def command_line():
+    vm = machine()
+    options = {o['option']: {p['name']: p['type'] for p in o['parameters']}
+               for o in vm.qmp.command('query-command-line-options')}
+    for option, name, kind in (('name', 'debug-threads', 'boolean'), ('smp-opts', 'threads', 'string'),
+                               ('memory', 'size', 'number'), ('boot-opts', 'strict', 'boolean'),
+                               ('add-fd', 'set', 'string'), ('msg', 'timestamp', 'boolean')):
+        require(options[option].get(name) == kind, '-%s: %r' % (option, options[option]))
+    require('prop' not in options['device'] and 'nodefaults' not in options, repr(options))
+    one = vm.qmp.command('query-command-line-options', option='msg')
+    require([o['option'] for o in one] == ['msg'], repr(one))
+    require('quantum' in error_of(vm, 'query-command-line-options', option='quantum')[1], 'quantum is an option')
+    text = subprocess.run([ferry.BINARY, '-help'], stdout=subprocess.PIPE, universal_newlines=True, check=True).stdout
+    for option in options:
+        option = {'smp-opts': 'smp', 'memory': 'm', 'boot-opts': 'boot'}.get(option, option)
+        require('-%s' % option in text, '-%s is not in -help' % option)
+    require(vm.qmp.command('query-jobs') == [], 'jobs')
+    vm.close()
+
+
+@case
 def help_and_introspection_agree():
     vm = machine()
     devices = {t['name'] for t in vm.qmp.command('qom-list-types', implements='device')} - \
