@@ -27,7 +27,8 @@ static const struct x86_cpu_model models[] = {
         } },
     },
     {
-        .name = "max", .is_max = true, .description = "all features that the accelerator has", .brand = "QEMU TCG CPU version 2.5+",
+        .name = "max", .is_max = true, .description = "all features that the accelerator has",
+        .brand = "QEMU TCG CPU version 2.5+",
         .level = 13, .xlevel = 0x8000000a, .signature = 0x60fb1,
         .features = { { /* under the software CPU */
             [FEAT_1_EDX] = 0x0fcbfbfd,
@@ -47,6 +48,7 @@ static const struct x86_cpu_model models[] = {
       .description = "the host's processor, with all features that KVM has (-accel kvm)" },
 };
 #define QEMU64 (&models[0])
+#define MAX_MODEL (&models[1])
 #define HOST_MODEL (&models[3])
 
 /* What a model of the table has beyond it under KVM, where the host has it. */
@@ -159,6 +161,11 @@ const struct x86_cpu_model *x86_cpu_model_next(const struct x86_cpu_model *model
 {
     model = model ? model + 1 : models;
     return model < models + G_N_ELEMENTS(models) ? model : NULL;
+}
+
+const struct x86_cpu_model *x86_cpu_model_to_expand(const struct x86_cpu_model *model)
+{
+    return model == HOST_MODEL && !has_host_cpu() ? MAX_MODEL : model;
 }
 
 static bool request_init(struct request *request, const char *name, GError **error)

@@ -70,6 +70,11 @@ struct x86_cpu_model {
 const struct x86_cpu_model *x86_cpu_model_next(const struct x86_cpu_model *model);
 const struct x86_cpu_model *x86_cpu_model_find(const char *name); /* or NULL */
 /*
+ * By which a model is expanded. Without KVM there is no `host`; it is told as what it descends from, `max`, as
+ * management software learns so what it can choose from.
+ */
+const struct x86_cpu_model *x86_cpu_model_to_expand(const struct x86_cpu_model *model);
+/*
  * What -cpu NAME with these settings would be (name, text, name, text, …, NULL), without a warning of what is missing.
  * The caller frees.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A vCPU as QMP's qom-* commands see it: the features of the feature table, each with the value in effect, the options
- * of -cpu, and where it is.
+ * A vCPU as QMP's qom-* commands see it: the features of the feature table, each with the value in effect, the
+ * options of -cpu, and where it is.
  */
 #include <string.h>
 

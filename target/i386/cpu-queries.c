@@ -179,7 +179,7 @@ CpuModelExpansionInfo *qmp_query_cpu_model_expansion(CpuModelExpansionType type,
     }
     g_autoptr(GPtrArray) settings = settings_of(base, model->props, error);
     struct x86_cpu_model *made =
-        settings ? x86_cpu_model_make(base->name, (char **)settings->pdata, error) : NULL;
+        settings ? x86_cpu_model_make(x86_cpu_model_to_expand(base)->name, (char **)settings->pdata, error) : NULL;
     if (!made) {
         return NULL;
     }
