@@ -340,29 +340,48 @@ void virtqueue_rewind(struct virtqueue *vq, unsigned count)
 
 /* ---- Push ---- */
 
-void virtqueue_push(struct virtqueue *vq, uint16_t head, uint32_t written)
+void virtqueue_fill(struct virtqueue *vq, uint16_t head, uint32_t written, uint16_t ahead)
 {
     struct flat_view *view;
     struct vring_used_elem used = { head, written };
 
-    g_assert(vq->in_use);
-    vq->in_use--;
     if (!virtqueue_ready(vq)) {
         return;
     }
     view = flat_view_get(&address_space_memory);
-    if (!guest_ram_write(view, USED_RING(vq, vq->used_idx), &used, sizeof(used)) ||
-        !store_u16(view, USED_IDX(vq), vq->used_idx + 1)) {
+    if (!guest_ram_write(view, USED_RING(vq, (uint16_t)(vq->used_idx + ahead)), &used, sizeof(used))) {
         queue_error(vq, "the used ring is not in RAM", vq->used);
     }
     flat_view_put(view);
-    vq->used_idx++;
+}
+
+void virtqueue_flush(struct virtqueue *vq, uint16_t count)
+{
+    struct flat_view *view;
+
+    g_assert(vq->in_use >= count);
+    vq->in_use -= count;
+    if (!virtqueue_ready(vq)) {
+        return;
+    }
+    view = flat_view_get(&address_space_memory);
+    if (!store_u16(view, USED_IDX(vq), vq->used_idx + count)) {
+        queue_error(vq, "the used ring is not in RAM", vq->used);
+    }
+    flat_view_put(view);
+    vq->used_idx += count;
     /*
      * Half the 16-bit range without a look at used_event: the comparison with the old index means nothing any more.
      */
-    if ((int16_t)(vq->used_idx - vq->signalled_used) < 1) {
+    if ((int16_t)(vq->used_idx - vq->signalled_used) < count) {
         vq->signalled_valid = false;
     }
+}
+
+void virtqueue_push(struct virtqueue *vq, uint16_t head, uint32_t written)
+{
+    virtqueue_fill(vq, head, written, 0);
+    virtqueue_flush(vq, 1);
 }
 
 /* 2.7.10: the driver wants to hear of `used_event`; have we passed it since the last interrupt? */
@@ -428,7 +447,11 @@ void virtqueue_set_notification(struct virtqueue *vq, bool on)
     if (!virtio_has_feature(vq->vdev, VIRTIO_RING_F_EVENT_IDX)) {
         store_u16(view, USED_FLAGS(vq), on ? 0 : VRING_USED_F_NO_NOTIFY);
     } else if (on) {
-        store_u16(view, USED_AVAIL_EVENT(vq), vq->last_avail);
+        /* What comes next, not what waits already: the caller looks at that itself, and may want more than there is. */
+        uint16_t idx = vq->last_avail;
+
+        load_u16(view, AVAIL_IDX(vq), &idx);
+        store_u16(view, USED_AVAIL_EVENT(vq), idx);
     }
     flat_view_put(view);
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* the wish is out before the caller looks at the ring again */

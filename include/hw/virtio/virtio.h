@@ -177,6 +177,12 @@ bool virtqueue_pop(struct virtqueue *vq, struct virtqueue_element *element);
  * virtqueue_notify.
  */
 void virtqueue_push(struct virtqueue *vq, uint16_t head, uint32_t written);
+/*
+ * The same for several chains that the driver must see at once (a packet over merged buffers): virtqueue_push() is
+ * virtqueue_fill(…, 0) and virtqueue_flush(…, 1). `ahead`: how many were filled before this one.
+ */
+void virtqueue_fill(struct virtqueue *vq, uint16_t head, uint32_t written, uint16_t ahead);
+void virtqueue_flush(struct virtqueue *vq, uint16_t count);
 void virtqueue_notify(struct virtqueue *vq);
 /* Takes the last `count` pops back, as if they had not been. */
 void virtqueue_rewind(struct virtqueue *vq, unsigned count);
