@@ -11,6 +11,7 @@
 #include "chardev/char.h"
 #include "hw/core/device.h"
 #include "monitor/monitor.h"
+#include "net/net.h"
 #include "system/object.h"
 #include "system/system.h"
 #include "util/keyval.h"
@@ -124,6 +125,11 @@ bool backends_create(const struct options *o, GError **error)
     }
     for (guint i = 0; i < o->mons->len; i++) {
         if (!mon_create(o->mons->pdata[i], error)) {
+            return false;
+        }
+    }
+    for (guint i = 0; i < o->netdevs->len; i++) {
+        if (!netdev_add_option(o->netdevs->pdata[i], error)) {
             return false;
         }
     }

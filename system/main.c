@@ -18,6 +18,7 @@
 #include "memory/memory.h"
 #include "migration/migration.h"
 #include "monitor/monitor.h"
+#include "net/net.h"
 #include "system/backends.h"
 #include "system/daemonize.h"
 #include "system/machine-setup.h"
@@ -139,6 +140,7 @@ static void finish(void)
         vm_stop(RUN_STATE_SHUTDOWN);
     }
     vcpus_shutdown();
+    netdev_remove_all();
     monitor_cleanup();
     chardev_free_all();
 }

@@ -9,6 +9,7 @@
 #include "hw/core/machine.h"
 #include "system/object.h"
 #include "system/system.h"
+#include "net/net.h"
 #include "target/i386/cpuid.h"
 #include "accel/accel.h"
 #include "util/keyval.h"
@@ -66,6 +67,8 @@ static const struct option_row rows[] = {
          "make an object; -object help, -object TYPE,help"),
     LIST("blockdev", NULL, "DRIVER,node-name=NAME[,prop=value]", blockdevs, "a node that disks stand on (file, raw)"),
     LIST("drive", NULL, "file=FILE,format=raw,if=none|virtio[,id=ID][,prop=value]", drives, "an image in short"),
+    LIST("netdev", NULL, "TYPE,id=ID[,prop=value]", netdevs,
+         "a network for a device (user, tap, socket, dgram); -netdev help"),
     LIST("global", NULL, "TYPE.PROP=VALUE", globals, "a default for a device property"),
     LIST("chardev", NULL, "BACKEND,id=ID[,prop=value]", chardevs,
          "a character device (null, stdio, file, pty, socket)"),
@@ -280,6 +283,8 @@ static bool print_lists(struct options *o, GError **error)
         text = g_strdup_printf("%s-machine options:\n%s", type->name, type->options_help);
     } else if (o->cpu && (strcmp(o->cpu, "help") == 0 || strcmp(o->cpu, "?") == 0)) {
         text = x86_cpu_help();
+    } else if (o->netdevs->len && strcmp(o->netdevs->pdata[0], "help") == 0) {
+        text = netdev_help();
     } else if (o->accel->len && strcmp(o->accel->pdata[0], "help") == 0) {
         text = accel_help();
     }
@@ -328,7 +333,7 @@ bool options_parse(struct options *o, int argc, char **argv, GError **error)
 {
     GPtrArray **lists[] = { &o->accel, &o->devices, &o->objects, &o->globals, &o->chardevs, &o->serials, &o->monitors,
                             &o->qmps, &o->qmps_pretty, &o->mons, &o->traces, &o->add_fds, &o->audiodevs,
-                            &o->blockdevs, &o->drives };
+                            &o->netdevs, &o->blockdevs, &o->drives };
     *o = (struct options){ 0 };
     for (size_t i = 0; i < G_N_ELEMENTS(lists); i++) {
         *lists[i] = g_ptr_array_new();

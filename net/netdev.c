@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Backends by type: -netdev on the command line, netdev_add and netdev_del in QMP. */
+#include <string.h>
+
+#include "net/net.h"
+#include "net/netdev-types.h"
+#include "qapi/qapi-commands.h"
+#include "util/keyval.h"
+
+static const struct netdev_type *const types[] = {
+    &netdev_dgram_type,
+    &netdev_socket_type,
+    &netdev_tap_type,
+#ifdef CONFIG_SLIRP
+    &netdev_user_type,
+#endif
+};
+
+static char *type_names(void)
+{
+    GString *names = g_string_new(NULL);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(types); i++) {
+        g_string_append_printf(names, "%s%s", i ? ", " : "", types[i]->name);
+    }
+    return g_string_free(names, FALSE);
+}
+
+static const struct netdev_type *find_type(const char *name, GError **error)
+{
+    g_autofree char *names = type_names();
+
+    for (size_t i = 0; i < G_N_ELEMENTS(types); i++) {
+        if (name && !strcmp(types[i]->name, name)) {
+            return types[i];
+        }
+    }
+    if (name) {
+        error_setf(error, "Parameter 'type' does not accept value '%s' (it is one of %s; others are not supported)", name,
+                   names);
+    } else {
+        error_setf(error, "Parameter 'type' is missing (one of %s)", names);
+    }
+    return NULL;
+}
+
+static bool check_id(const char *id, GError **error)
+{
+    if (!id) {
+        return error_setf(error, "Parameter 'id' is missing");
+    }
+    if (!g_ascii_isalpha(*id) || id[strspn(id, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "-._")]) {
+        return error_setf(error, "Parameter 'id' expects an identifier (a letter, then letters, digits, '-', '.', '_'), "
+                          "not '%s'", id);
+    }
+    return !net_client_find(id) || error_setf(error, "Duplicate ID '%s' for netdev", id);
+}
+
+static bool add(struct keyval *kv, GError **error)
+{
+    const char *id = keyval_get(kv, "id");
+    const struct netdev_type *type = find_type(keyval_get(kv, "type"), error);
+    struct net_client *client;
+
+    if (!type || !check_id(id, error)) {
+        return false;
+    }
+    client = type->create(id, kv, error);
+    if (client && !keyval_check_unread(kv, error)) {
+        g_prefix_error(error, "netdev type '%s': ", type->name);
+        client->ops->destroy(client);
+        return false;
+    }
+    return client;
+}
+
+bool netdev_add_option(const char *text, GError **error)
+{
+    struct keyval *kv = keyval_parse("-netdev", text, "type", error);
+    bool ok = kv && add(kv, error);
+
+    keyval_free(kv);
+    return ok;
+}
+
+void qmp_netdev_add(JsonNode *arguments, GError **error)
+{
+    struct keyval *kv = keyval_from_json("netdev_add", arguments, error);
+
+    if (kv) {
+        add(kv, error);
+        keyval_free(kv);
+    }
+}
+
+void qmp_netdev_del(const char *id, GError **error)
+{
+    struct net_client *client = net_client_find(id);
+
+    if (!client || client->ops->is_nic) {
+        error_set_class(error, FERRY_ERROR_DEVICE_NOT_FOUND, "Device '%s' not found", id);
+        return;
+    }
+    client->ops->destroy(client);
+}
+
+void qmp_set_link(const char *name, bool up, GError **error)
+{
+    net_set_link(name, up, error);
+}
+
+char *netdev_help(void)
+{
+    GString *text = g_string_new("Available netdev backend types:\n");
+
+    for (size_t i = 0; i < G_N_ELEMENTS(types); i++) {
+        g_string_append_printf(text, "%-8s %s\n", types[i]->name, types[i]->description);
+    }
+    return g_string_free(text, FALSE);
+}
+
+static void find_backend(struct net_client *client, void *opaque)
+{
+    struct net_client **found = opaque;
+
+    *found = client->ops->is_nic ? *found : client;
+}
+
+void netdev_remove_all(void)
+{
+    struct net_client *backend;
+
+    do {
+        backend = NULL;
+        net_client_foreach(find_backend, &backend);
+        if (backend) {
+            backend->ops->destroy(backend);
+        }
+    } while (backend);
+}

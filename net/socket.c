@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * -netdev socket: a cable to another emulator.
+ *
+ *   listen=[host]:port   stream, one connection at a time      connect=host:port   stream, made at once
+ *   mcast=group:port[,localaddr=addr]   a segment that many share
+ *   udp=host:port,localaddr=[host]:port a pair of datagram sockets
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <glib-unix.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "net/datagram.h"
+#include "net/netdev-types.h"
+#include "net/stream.h"
+#include "util/keyval.h"
+
+struct socket_form {
+    const char *key;
+    struct net_client *(*create)(const char *id, const char *text, struct keyval *kv, GError **error);
+};
+
+static int new_socket(int family, int type, GError **error)
+{
+    int fd = socket(family, type | SOCK_CLOEXEC, 0), one = 1;
+
+    if (fd < 0) {
+        error_setf_errno(error, errno, "cannot make a socket");
+    } else {
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    }
+    return fd;
+}
+
+/* Closes `fd` unless `ok`. */
+static bool keep_if(int fd, bool ok, const char *what, const char *text, GError **error)
+{
+    if (!ok) {
+        error_setf_errno(error, errno, "cannot %s '%s'", what, text);
+        close(fd);
+        return false;
+    }
+    if (!g_unix_set_fd_nonblocking(fd, true, error)) {
+        close(fd);
+        return false;
+    }
+    return true;
+}
+
+static struct net_client *create_listen(const char *id, const char *text, struct keyval *kv, GError **error)
+{
+    g_autofree char *describe = g_strdup_printf("listen=%s", text);
+    struct sockaddr_storage address;
+    socklen_t length;
+    int fd;
+
+    if (!net_parse_address(text, true, SOCK_STREAM, &address, &length, error)) {
+        return NULL;
+    }
+    fd = new_socket(address.ss_family, SOCK_STREAM, error);
+    if (fd < 0 || !keep_if(fd, bind(fd, (void *)&address, length) == 0 && listen(fd, 1) == 0, "listen at", text, error)) {
+        return NULL;
+    }
+    return net_stream_new("socket", id, fd, true, describe);
+}
+
+static struct net_client *create_connect(const char *id, const char *text, struct keyval *kv, GError **error)
+{
+    g_autofree char *describe = g_strdup_printf("connect=%s", text);
+    struct sockaddr_storage address;
+    socklen_t length;
+    int fd;
+
+    if (!net_parse_address(text, false, SOCK_STREAM, &address, &length, error)) {
+        return NULL;
+    }
+    fd = new_socket(address.ss_family, SOCK_STREAM, error);
+    if (fd < 0 || !keep_if(fd, connect(fd, (void *)&address, length) == 0, "connect to", text, error)) {
+        return NULL;
+    }
+    return net_stream_new("socket", id, fd, false, describe);
+}
+
+static struct net_client *create_multicast(const char *id, const char *text, struct keyval *kv, GError **error)
+{
+    g_autofree char *describe = g_strdup_printf("mcast=%s", text);
+    const char *local_text = keyval_get(kv, "localaddr");
+    struct sockaddr_storage group;
+    struct in_addr local;
+    socklen_t length;
+    int fd;
+
+    if (local_text && inet_pton(AF_INET, local_text, &local) != 1) {
+        error_setf(error, "Parameter 'localaddr' expects an IPv4 address, not '%s'", local_text);
+        return NULL;
+    }
+    if (!net_parse_address(text, false, SOCK_DGRAM, &group, &length, error)) {
+        return NULL;
+    }
+    fd = net_join_multicast(&group, local_text ? &local : NULL, error);
+    return fd < 0 ? NULL : datagram_new("socket", id, fd, &group, length, describe, NULL);
+}
+
+static struct net_client *create_udp(const char *id, const char *text, struct keyval *kv, GError **error)
+{
+    g_autofree char *describe = g_strdup_printf("udp=%s", text);
+    const char *local_text = keyval_get(kv, "localaddr");
+    struct sockaddr_storage local, remote;
+    socklen_t local_length, remote_length;
+    int fd;
+
+    if (!local_text) {
+        error_setf(error, "Parameter 'udp' needs 'localaddr' ([host]:port)");
+        return NULL;
+    }
+    if (!net_parse_address(text, false, SOCK_DGRAM, &remote, &remote_length, error) ||
+        !net_parse_address(local_text, true, SOCK_DGRAM, &local, &local_length, error)) {
+        return NULL;
+    }
+    fd = new_socket(local.ss_family, SOCK_DGRAM, error);
+    if (fd < 0 || !keep_if(fd, bind(fd, (void *)&local, local_length) == 0, "bind to", local_text, error)) {
+        return NULL;
+    }
+    return datagram_new("socket", id, fd, &remote, remote_length, describe, NULL);
+}
+
+static const struct socket_form forms[] = {
+    { "listen", create_listen }, { "connect", create_connect }, { "mcast", create_multicast }, { "udp", create_udp },
+};
+
+static struct net_client *socket_create(const char *id, struct keyval *kv, GError **error)
+{
+    const struct socket_form *form = NULL;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(forms); i++) {
+        if (keyval_has(kv, forms[i].key)) {
+            if (form) {
+                error_setf(error, "%s= and %s= exclude each other", form->key, forms[i].key);
+                return NULL;
+            }
+            form = &forms[i];
+        }
+    }
+    if (!form) {
+        error_setf(error, "exactly one of listen=, connect=, mcast= or udp= is required (fd= is not supported)");
+        return NULL;
+    }
+    return form->create(id, keyval_get(kv, form->key), kv, error);
+}
+
+const struct netdev_type netdev_socket_type = {
+    .name = "socket",
+    .description = "a cable to another emulator: TCP, UDP, multicast",
+    .create = socket_create,
+};
