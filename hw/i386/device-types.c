@@ -11,6 +11,7 @@
 #include "hw/isa/isa.h"
 #include "hw/isa/piix3.h"
 #include "hw/misc/pc-ports.h"
+#include "hw/net/virtio-net.h"
 #include "hw/pci/pci.h"
 #include "hw/pci-host/i440fx.h"
 #include "hw/rtc/mc146818rtc.h"
@@ -38,6 +39,7 @@ static const struct device_type *const types[] = {
     &pvpanic_type,
     &serial_isa_type,
     &virtio_balloon_pci_type,
+    &virtio_net_pci_type,
     NULL,
 };
 

@@ -91,7 +91,7 @@ static const struct dynamic_property dynamic_properties[] = {
 };
 
 static const struct property properties[] = {
-    VIRTIO_PCI_PROPERTIES(struct virtio_balloon_pci, proxy),
+    VIRTIO_PCI_PROPERTIES(struct virtio_balloon_pci, proxy, 0),
     PROPERTY(BOOL, "deflate-on-oom", struct virtio_balloon_pci, balloon.deflate_on_oom, false,
              "The guest may take pages back rather than kill a process"),
     PROPERTY(BOOL, "free-page-hint", struct virtio_balloon_pci, balloon.free_page_hint, false,

@@ -95,7 +95,7 @@ static const struct pci_device_ops echo_pci_ops = {
     .vendor_id = 0x1af4, .device_id = 0x1002, .class_id = 0x00ff, .realize = echo_realize, .unrealize = echo_unrealize,
     .config_read = virtio_pci_config_read, .config_write = virtio_pci_config_write,
 };
-static const struct property echo_properties[] = { VIRTIO_PCI_PROPERTIES(struct echo, proxy), PROPERTY_END };
+static const struct property echo_properties[] = { VIRTIO_PCI_PROPERTIES(struct echo, proxy, 0), PROPERTY_END };
 static const struct device_type echo_type = {
     .name = "echo", .bus = "PCI", .size = sizeof(struct echo), .properties = echo_properties, .ops = &echo_pci_ops,
     .no_state = "a toy", .realize = pci_device_realize, .unrealize = pci_device_unrealize, .reset = echo_device_reset,

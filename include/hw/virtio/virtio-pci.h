@@ -44,11 +44,12 @@ struct virtio_pci {
     struct memory_region common, isr, config, notify;
 };
 
-#define VIRTIO_PCI_PROPERTIES(_struct, _field)                                                                     \
+/* `_vectors`: the default; the peer's is two for each queue (pair) and two, and none for the balloon. */
+#define VIRTIO_PCI_PROPERTIES(_struct, _field, _vectors)                                                           \
     PROPERTY(ON_OFF_AUTO, "disable-legacy", _struct, _field.disable_legacy, ON_OFF_AUTO_AUTO,                      \
              "No legacy (before 1.0) interface; auto: off"),                                                       \
     PROPERTY(BOOL, "disable-modern", _struct, _field.disable_modern, false, "No modern (1.0) interface"),          \
-    PROPERTY(UINT32, "vectors", _struct, _field.vectors, 0, "MSI-X vectors; 0: INTx only"),                        \
+    PROPERTY(UINT32, "vectors", _struct, _field.vectors, _vectors, "MSI-X vectors; 0: INTx only"),                        \
     PROPERTY(BOOL, "ioeventfd", _struct, _field.ioeventfd, true, "With KVM, take kicks without stopping the vCPU"),   \
     PROPERTY(BOOL, "indirect_desc", _struct, _field.indirect_desc, true, "on/off"),                                \
     PROPERTY(BOOL, "event_idx", _struct, _field.event_idx, true, "on/off"),                                        \
