@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Reads the QMP schema (qapi/*.json, a subset of QEMU's schema language) and writes C.
 
-qapi-gen.py SCHEMA OUTDIR [DEPFILE] writes qapi-types.h, qapi-commands.h, qapi-events.h, qapi-gen.c and qapi-introspect.c
-there, and to DEPFILE, for make, what they were made from.
+qapi-gen.py SCHEMA OUTDIR [DEPFILE] writes qapi-types.h, qapi-commands.h, qapi-events.h, qapi-gen.c, qapi-introspect.c
+and qmp-reference.rst there, and to DEPFILE, for make, what they were made from.
 """
 import os
 import sys
 
 sys.dont_write_bytecode = True
-from qapi import ctypes, dispatch, introspect, schema  # noqa: E402
+from qapi import ctypes, dispatch, introspect, reference, schema  # noqa: E402
 
 
 def outputs(s):
@@ -18,6 +18,7 @@ def outputs(s):
     yield 'qapi-events.h', dispatch.gen_events_h(s)
     yield 'qapi-gen.c', ctypes.gen_types_c(s) + dispatch.gen_dispatch_c(s)
     yield 'qapi-introspect.c', introspect.gen_introspection_c(s)
+    yield 'qmp-reference.rst', reference.gen_reference(s)
 
 
 def write_depfile(path, targets, s):

@@ -101,7 +101,7 @@ class Member:
 class Schema:
     def __init__(self, path):
         self.enums, self.structs, self.unions, self.alternates = {}, {}, {}, {}
-        self.commands, self.events, self.order, self.files = {}, {}, [], []
+        self.commands, self.events, self.order, self.files, self.headers = {}, {}, [], [], {}
         self.tables = {'enum': self.enums, 'struct': self.structs, 'union': self.unions,
                        'alternate': self.alternates, 'command': self.commands, 'event': self.events}
         self.read(path)
@@ -111,6 +111,8 @@ class Schema:
         self.files.append(path)
         with open(path, encoding='utf-8') as f:
             text = f.read()
+        head = re.match(r'((?:#.*\n)*)', text)[1].split('\n')
+        self.headers[path] = ' '.join(line.lstrip('# ') for line in head if 'SPDX' not in line).strip()
         for doc, e in expressions(text, path):
             if 'include' in e:
                 self.read(os.path.join(os.path.dirname(path), e['include']))
@@ -139,8 +141,26 @@ class Schema:
             for m in [] if kind == 'enum' else self.members_of(kind, name):
                 self.check_type(m.kind, '%s.%s' % (name, m.name))
             self.check_type(e.get('returns', 'any'), name)
+            self.check_docs(kind, name, e)
         for name in self.alternates:
             self.check_alternate(name)
+
+    def check_docs(self, kind, name, e):
+        """A command says what it does, and what its arguments are; no comment is of a member that is not there."""
+        members = self.values(name) if kind == 'enum' else [m.name for m in self.members_of(kind, name)]
+        known, where = set(e['docs'].members), '%s: %s %r' % (e['file'], kind, name)
+        data = e.get('data')
+        if isinstance(data, str):
+            known |= set((self.structs.get(data) or self.unions[data])['docs'].members)
+        if not known <= set(members) and (not isinstance(data, str) or data not in self.unions) and kind != 'union':
+            raise SchemaError("%s: @%s is none of its members" % (where, sorted(known - set(members))[0]))
+        if kind != 'command':
+            return
+        if not e['docs'].text:
+            raise SchemaError('%s: a comment above it must say what it does' % where)
+        for m in members:
+            if m not in known:
+                raise SchemaError('%s: its member has no documentation; write "# @%s: what it is" above it' % (where, m))
 
     def check_arguments(self, name, e, data):
         if data not in self.structs and data not in self.unions:

@@ -4,6 +4,7 @@
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ TOP = pathlib.Path(__file__).parents[2]
 TOOL = str(TOP / 'scripts' / 'qapi-gen.py')
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(TOP / 'scripts'))
-from qapi import schema  # noqa: E402  pylint: disable=wrong-import-position
+from qapi import reference, schema  # noqa: E402  pylint: disable=wrong-import-position
 
 SCHEMA = '''
 # Kinds of shape.
@@ -32,10 +33,14 @@ SCHEMA = '''
 # @at, @size: where, and how large
 { 'command': 'draw', 'data': { 'shape': 'Ref', '*at': 'int', '*size': 'size' }, 'returns': [ 'Kind' ],
   'features': [ 'json-cli' ] }
-# Takes what it likes.
+# Takes what it likes, such as `*this*`, not what_that is.
+# @kind: the kind
+# @old: whether it was there before
 { 'command': 'free', 'data': 'Shape', 'gen': false }
 # Takes a union.
+# @kind, @old: the same
 { 'command': 'boxed', 'data': 'Shape', 'boxed': true }
+# Does nothing.
 { 'command': 'plain' }
 { 'event': 'DRAWN', 'data': 'Shape', 'boxed': true }
 '''
@@ -106,13 +111,40 @@ class Introspection(unittest.TestCase):
         self.assertIn('{ "draw", "Draws a shape.", false, dispatch_draw },', self.files['qapi-gen.c'])
 
 
+class Reference(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        run, files = generate(SCHEMA)
+        assert run.returncode == 0, run.stderr
+        cls.text = files['qmp-reference.rst']
+
+    def test_entries(self):
+        for line in ('draw (command)', 'DRAWN (event)', 'Shape (union)', 'Ref (alternate)', 'Draws a shape.',
+                     '- ``shape`` (`Ref <qmp-type-Ref_>`_): what is drawn',
+                     '- ``at`` (integer, optional): where, and how large', 'Returns: array of `Kind <qmp-type-Kind_>`_',
+                     'Features: ``json-cli``', '- if ``kind`` is ``box``: also the members of `Box <qmp-type-Box_>`_',
+                     '- ``old`` (boolean, optional, deprecated)', 'Takes what it likes, such as ``*this*``, not what\\_that is.',
+                     'Arguments: the members of `Shape <qmp-type-Shape_>`_'):
+            self.assertIn('\n' + line + '\n', self.text)
+
+    def test_links_lead_somewhere(self):
+        for name in re.findall(r'<([\w-]+)_>`_', self.text):
+            self.assertIn('\n\n.. _%s:\n\n' % name, self.text)
+
+    def test_the_schema_of_the_program(self):
+        program = schema.Schema(str(TOP / 'qapi' / 'ferry.json'))
+        text = reference.gen_reference(program)
+        for kind, name in program.order:
+            self.assertEqual(text.count('\n%s (%s)\n~~~' % (name, kind)), 1, name)
+
+
 class Refused(unittest.TestCase):
     def test_by_name(self):
         for text, word in (
                 ("{ 'command': 'x', 'data': { 'a': 'nosuch' } }", "'nosuch'"),
                 ("{ 'command': 'x', 'data': 'nosuch' }", "'nosuch'"),
                 ("{ 'command': 'x', 'dta': {} }", "'dta'"),
-                ("{ 'command': 'x' }\n{ 'command': 'x' }", "'x' is defined a second time"),
+                ("# Does.\n{ 'command': 'x' }\n{ 'command': 'x' }", "'x' is defined a second time"),
                 ("{ 'struct': 'int', 'data': {} }", "'int' is defined"),
                 ("{ 'struct': 'A', 'base': 'A', 'data': {} }", "base 'A'"),
                 ("{ 'struct': 'A', 'base': 'B', 'data': {} }\n{ 'struct': 'B', 'base': 'A', 'data': {} }", 'base'),
@@ -122,6 +154,11 @@ class Refused(unittest.TestCase):
                  "{ 'union': 'U', 'base': { 'k': 'E' }, 'discriminator': 'k', 'data': { 'b': 'S' } }", "'b'"),
                 ("{ 'alternate': 'A', 'data': { 'x': 'str', 'y': 'str' } }", "'y'"),
                 ("{ 'alternate': 'A', 'data': { 'x': 'int', 'y': 'number' } }", "'y'"),
+                ("{ 'command': 'x' }", "'x': a comment above it must say"),
+                ("# Does.\n{ 'command': 'x', 'data': { 'a': 'int' } }", '"# @a: what it is"'),
+                ("# Does.\n# @b: not there\n{ 'command': 'x' }", '@b is none'),
+                ("# @b: not there\n{ 'struct': 'X', 'data': { 'a': 'int' } }", '@b is none'),
+                ("# @b: not there\n{ 'enum': 'X', 'data': [ 'a' ] }", '@b is none'),
                 ("{ 'banana': 'x' }", 'banana'), ("{ 'command': 'x'", 'without end'), ("]", 'unbalanced')):
             with self.assertRaises(schema.SchemaError, msg=text) as caught:
                 with tempfile.TemporaryDirectory() as folder:
