@@ -421,50 +421,52 @@ static void info_migrate_parameters(int argc, char **argv)
 }
 
 const struct hmp_command hmp_commands[] = {
-    { "balloon", NULL, "target", "request the guest to change its memory to `target` (MiB)", run_balloon },
-    { "cont", "c", "", "resume emulation", run_cont },
+    { "balloon", NULL, "MiB", NULL, run_balloon, "balloon" },
+    { "cont", "c", "", NULL, run_cont, "cont" },
     { "help", "?", "[command]", "show the help", run_help },
     { "info", NULL, "subcommand", "show information ('help info' lists the subcommands)", run_help },
-    { "migrate", NULL, "[-d] uri", "migrate to URI, in the background ('info migrate' shows it)", run_migrate },
-    { "migrate_cancel", NULL, "", "cancel the migration that runs", run_migrate_cancel },
-    { "migrate_incoming", NULL, "uri", "continue an -incoming defer", run_migrate_incoming },
-    { "migrate_set_capability", NULL, "capability state", "switch a migration capability on or off", run_migrate_set_capability },
-    { "migrate_set_parameter", NULL, "parameter value", "set a migration parameter", run_migrate_set_parameter },
-    { "nmi", NULL, "", "inject an NMI into all vCPUs", run_nmi },
-    { "pmemsave", NULL, "addr size file", "save guest-physical memory to a file", run_pmemsave },
-    { "quit", "q", "", "quit the emulator", run_quit },
-    { "stop", "s", "", "stop emulation", run_stop },
-    { "system_powerdown", NULL, "", "press the power button", run_system_powerdown },
-    { "system_reset", NULL, "", "reset the system", run_system_reset },
+    { "migrate", NULL, "[-d] uri", NULL, run_migrate, "migrate" },
+    { "migrate_cancel", NULL, "", NULL, run_migrate_cancel, "migrate_cancel" },
+    { "migrate_incoming", NULL, "uri", NULL, run_migrate_incoming, "migrate-incoming" },
+    { "migrate_set_capability", NULL, "capability state", NULL, run_migrate_set_capability, "migrate-set-capabilities" },
+    { "migrate_set_parameter", NULL, "parameter value", NULL, run_migrate_set_parameter, "migrate-set-parameters" },
+    { "nmi", NULL, "", NULL, run_nmi, "inject-nmi" },
+    { "pmemsave", NULL, "addr size file", NULL, run_pmemsave, "pmemsave" },
+    { "quit", "q", "", NULL, run_quit, "quit" },
+    { "stop", "s", "", NULL, run_stop, "stop" },
+    { "system_powerdown", NULL, "", NULL, run_system_powerdown, "system_powerdown" },
+    { "system_reset", NULL, "", NULL, run_system_reset, "system_reset" },
     { "trace-event", NULL, "pattern", "switch trace points on", run_trace_event },
     { NULL },
 };
 
 const struct hmp_command hmp_info_commands[] = {
-    { "balloon", NULL, "", "show the balloon", info_balloon },
-    { "block", NULL, "", "show the disks", info_block },
-    { "chardev", NULL, "", "show the character devices", info_chardev },
-    { "cpus", NULL, "", "show the vCPUs", info_cpus },
+    { "balloon", NULL, "", NULL, info_balloon, "query-balloon" },
+    { "block", NULL, "", NULL, info_block, "query-block" },
+    { "chardev", NULL, "", NULL, info_chardev, "query-chardev" },
+    { "cpus", NULL, "", NULL, info_cpus, "query-cpus-fast" },
     { "lapic", NULL, "", "show the local APIC of vCPU 0", info_lapic },
     { "pic", NULL, "", "show the IOAPIC and the i8259 pair", info_pic },
-    { "migrate", NULL, "", "show the migration's status and statistics", info_migrate },
-    { "migrate_capabilities", NULL, "", "show the migration capabilities", info_migrate_capabilities },
-    { "migrate_parameters", NULL, "", "show the migration parameters", info_migrate_parameters },
+    { "migrate", NULL, "", NULL, info_migrate, "query-migrate" },
+    { "migrate_capabilities", NULL, "", NULL, info_migrate_capabilities, "query-migrate-capabilities" },
+    { "migrate_parameters", NULL, "", NULL, info_migrate_parameters, "query-migrate-parameters" },
     { "mtree", NULL, "", "show the memory tree", info_mtree },
-    { "name", NULL, "", "show the guest's name", info_name },
+    { "name", NULL, "", NULL, info_name, "query-name" },
     { "pci", NULL, "", "show the PCI devices", info_pci },
     { "qtree", NULL, "", "show the device tree", info_qtree },
     { "registers", NULL, "", "show the vCPUs' registers", info_registers },
-    { "status", NULL, "", "show the run state", info_status },
-    { "uuid", NULL, "", "show the guest's UUID", info_uuid },
-    { "version", NULL, "", "show the version", info_version },
+    { "status", NULL, "", NULL, info_status, "query-status" },
+    { "uuid", NULL, "", NULL, info_uuid, "query-uuid" },
+    { "version", NULL, "", NULL, info_version, "query-version" },
     { NULL },
 };
 
 static void help_row(const char *prefix, const struct hmp_command *c)
 {
+    const struct qapi_command *qmp = c->qmp ? qmp_command_find(c->qmp) : NULL;
+    g_assert(qmp || c->help);
     monitor_printf("%s%s%s%s %s -- %s\n", prefix, c->name, c->alias ? "|" : "", c->alias ? c->alias : "",
-                   c->arguments, c->help);
+                   c->arguments, qmp ? qmp->help : c->help);
 }
 
 void hmp_help(const char *name)

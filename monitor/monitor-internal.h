@@ -10,8 +10,10 @@
 
 /* QMP sessions (qmp.c): the one whose command runs, or NULL. */
 struct qmp_session;
+struct qapi_command;
 extern struct qmp_session *qmp_current;
 void qmp_sessions_cleanup(void);
+const struct qapi_command *qmp_command_find(const char *name); /* NULL: there is none */
 /* Puts a descriptor under a name / takes one out, for the whole program. */
 bool monitor_add_fd(const char *name, int fd, GError **error);
 bool monitor_close_fd(const char *name, GError **error);
@@ -23,8 +25,9 @@ void hmp_sessions_cleanup(void);
 struct hmp_command {
     const char *name, *alias;
     const char *arguments; /* for help: "uri", "[-d] uri" */
-    const char *help;
+    const char *help; /* NULL: the QMP command's */
     void (*run)(int argc, char **argv); /* argv[0] is the command */
+    const char *qmp; /* the QMP command that does the same; its comment in the schema is the help */
 };
 extern const struct hmp_command hmp_commands[], hmp_info_commands[]; /* end with name NULL */
 void hmp_help(const char *name); /* NULL: all */

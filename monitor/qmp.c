@@ -78,7 +78,7 @@ static void qmp_greet(struct qmp_session *s)
     qmp_send(s, greeting);
 }
 
-static const struct qapi_command *command_find(const char *name)
+const struct qapi_command *qmp_command_find(const char *name)
 {
     for (const struct qapi_command *c = qapi_commands; c->name; c++) {
         if (strcmp(c->name, name) == 0) {
@@ -116,7 +116,7 @@ static JsonNode *qmp_dispatch(struct qmp_session *s, JsonNode *request, JsonNode
         return NULL;
     }
     const char *name = json_node_get_string(execute);
-    const struct qapi_command *command = command_find(name);
+    const struct qapi_command *command = qmp_command_find(name);
     if (!command) {
         error_set_class(error, FERRY_ERROR_COMMAND_NOT_FOUND, "The command %s has not been found", name);
         return NULL;

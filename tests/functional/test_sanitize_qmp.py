@@ -110,6 +110,11 @@ def all_commands_have_names_and_help():
     text = vm.hmp('help')
     for word in ('migrate', 'info', 'balloon', 'quit'):
         require('\n%s' % word in '\n' + text, 'no help for ' + word)
+    # what mirrors QMP is described once, in the schema
+    for hmp, sentence in (('balloon', 'Asks the guest to give memory back'), ('stop', 'Stops all vCPUs.'),
+                          ('nmi', 'Raises an NMI on all vCPUs.'), ('info', "show information")):
+        require(sentence in vm.hmp('help ' + hmp), vm.hmp('help ' + hmp))
+    require('info uuid  -- The guest\'s UUID (-uuid).' in vm.hmp('help info'), vm.hmp('help info'))
     for what in [line.split()[1] for line in vm.hmp('help info').strip().split('\n')]:
         require('unknown command' not in vm.hmp('info ' + what), 'info ' + what)
     require("unknown command: 'fly'" in vm.hmp('fly to the moon'), vm.hmp('fly'))
