@@ -112,7 +112,7 @@ def all_commands_have_names_and_help():
         require('\n%s' % word in '\n' + text, 'no help for ' + word)
     # what mirrors QMP is described once, in the schema
     for hmp, sentence in (('balloon', 'Asks the guest to give memory back'), ('stop', 'Stops all vCPUs.'),
-                          ('nmi', 'Raises an NMI on all vCPUs.'), ('info', "show information")):
+                          ('nmi', 'Raises an NMI on all vCPUs.'), ('quit', 'Ends the program.')):
         require(sentence in vm.hmp('help ' + hmp), vm.hmp('help ' + hmp))
     require('info uuid  -- The guest\'s UUID (-uuid).' in vm.hmp('help info'), vm.hmp('help info'))
     for what in [line.split()[1] for line in vm.hmp('help info').strip().split('\n')]:
