@@ -280,7 +280,7 @@ static bool print_lists(struct options *o, GError **error)
         if (!type) {
             return error_setf(error, "unsupported machine type '%s' (use -machine help to list them)", name);
         }
-        text = g_strdup_printf("%s-machine options:\n%s", type->name, type->options_help);
+        text = machine_type_help(type);
     } else if (o->cpu && (strcmp(o->cpu, "help") == 0 || strcmp(o->cpu, "?") == 0)) {
         text = x86_cpu_help();
     } else if (o->netdevs->len && strcmp(o->netdevs->pdata[0], "help") == 0) {

@@ -25,7 +25,6 @@ const struct machine_type none_machine_type = {
     .description = "empty machine",
     .max_cpus = 1,
     .parse_options = none_parse_options,
-    .options_help = "",
     .init = none_init,
     .done = none_done,
 };

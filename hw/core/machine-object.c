@@ -21,19 +21,11 @@ static JsonNode *get_append(const struct machine *machine)
     return qapi_node_str(machine->append);
 }
 
-static JsonNode *get_memory_backend(const struct machine *machine)
-{
-    g_autofree char *path = machine->memory_backend ? g_strdup_printf("/objects/%s", machine->memory_backend) : NULL;
-
-    return qapi_node_str(path);
-}
-
 /* Of every machine. */
 static const struct machine_property common[] = {
-    { "kernel", "string", "Linux kernel image file", get_kernel },
-    { "initrd", "string", "Initial RAM disk", get_initrd },
-    { "append", "string", "Kernel command line", get_append },
-    { "memory-backend", "link<memory-backend>", "The -object that the RAM is taken from", get_memory_backend },
+    { "kernel", "string", NULL, "Linux kernel image file", get_kernel },
+    { "initrd", "string", NULL, "Initial RAM disk", get_initrd },
+    { "append", "string", NULL, "Kernel command line", get_append },
     { NULL },
 };
 
@@ -66,6 +58,11 @@ void machine_object_properties(void *data, qom_property_fn *each, void *opaque)
     type_properties(((const struct machine *)data)->type, each, opaque);
 }
 
+static JsonNode *fixed_value(const struct machine_property *p)
+{
+    return strcmp(p->type, "bool") == 0 ? qapi_node_bool(p->fixed) : qapi_node_str(p->fixed ? "on" : "off");
+}
+
 JsonNode *machine_object_get(void *data, const char *name, GError **error)
 {
     const struct machine *machine = data;
@@ -74,7 +71,7 @@ JsonNode *machine_object_get(void *data, const char *name, GError **error)
     for (size_t i = 0; i < G_N_ELEMENTS(tables); i++) {
         for (const struct machine_property *p = tables[i]; p && p->name; p++) {
             if (strcmp(p->name, name) == 0) {
-                return p->get(machine);
+                return p->get ? p->get(machine) : fixed_value(p);
             }
         }
     }

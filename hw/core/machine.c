@@ -51,3 +51,15 @@ char *machine_help(void)
     }
     return g_string_free(text, FALSE);
 }
+
+char *machine_type_help(const struct machine_type *type)
+{
+    GString *text = g_string_new(NULL);
+
+    g_string_append_printf(text, "%s-machine options:\n", type->name);
+    for (const struct machine_property *p = type->properties; p && p->name; p++) {
+        g_autofree char *option = g_strdup_printf("%s=%s", p->name, p->values);
+        g_string_append_printf(text, "%-22s %s\n", option, p->description);
+    }
+    return g_string_free(text, FALSE);
+}

@@ -5,39 +5,56 @@
  */
 #include <string.h>
 
+#include "accel/kvm.h"
 #include "pc.h"
+#include "qapi/qapi-visit.h"
 #include "util/keyval.h"
-
-const char pc_options_help[] =
-    "acpi=on|off            ACPI tables and power management (default: on)\n"
-    "dump-guest-core=on|off include guest memory in a core dump of this program (default: on)\n"
-    "memory-backend=ID      take the RAM from this -object\n"
-    "graphics=off           no graphics\n"
-    "hpet=off               no HPET: not supported\n"
-    "kernel-irqchip=on|off  with -accel kvm: interrupt controllers and timer in the kernel (default: on)\n"
-    "i8042=off              no keyboard controller: not supported\n"
-    "mem-merge=off          guest memory is not offered for merging\n"
-    "pic=on                 i8259 interrupt controllers\n"
-    "pit=on                 i8254 timer\n"
-    "sata=off               no SATA\n"
-    "smbus=off              no SMBus host: not supported\n"
-    "smm=off                no system management mode: not supported\n"
-    "suppress-vmdesc=off    the stream carries its description\n"
-    "usb=off                no USB\n"
-    "vmport=off             no VMware port: not supported\n";
 
 bool pc_dump_guest_core = true;
 
-/* What can be had of each, besides "auto" where QEMU has it. */
-static const struct {
-    const char *name;
-    bool value;
-    bool has_auto;
-} fixed_options[] = {
-    { "graphics", false, false }, { "hpet", false, false },  { "i8042", false, false }, { "mem-merge", false, false },
-    { "pic", true, true },        { "pit", true, true },     { "sata", false, false },  { "smbus", false, false },
-    { "smm", false, true },       { "suppress-vmdesc", false, false },                  { "usb", false, false },
-    { "vmport", false, true },
+static JsonNode *get_acpi(const struct machine *machine)
+{
+    return qapi_node_str(machine->acpi ? "on" : "off");
+}
+
+static JsonNode *get_dump_guest_core(const struct machine *machine)
+{
+    return qapi_node_bool(pc_dump_guest_core);
+}
+
+static JsonNode *get_irqchip(const struct machine *machine)
+{
+    return qapi_node_str(kvm_irqchip_in_kernel() ? "on" : "off");
+}
+
+static JsonNode *get_memory_backend(const struct machine *machine)
+{
+    g_autofree char *path = machine->memory_backend ? g_strdup_printf("/objects/%s", machine->memory_backend) : NULL;
+
+    return qapi_node_str(path);
+}
+
+/* Those without a function can be had with one value only, or as "auto" where QEMU has that. */
+const struct machine_property pc_properties[] = {
+    { "acpi", "OnOffAuto", "on|off", "ACPI tables and power management (default: on)", get_acpi },
+    { "dump-guest-core", "bool", "on|off", "include guest memory in a core dump of this program (default: on)",
+      get_dump_guest_core },
+    { "memory-backend", "link<memory-backend>", "ID", "take the RAM from this -object", get_memory_backend },
+    { "graphics", "bool", "off", "no graphics" },
+    { "hpet", "bool", "off", "no HPET: not supported" },
+    { "kernel-irqchip", "OnOffSplit", "on|off",
+      "with -accel kvm: interrupt controllers and timer in the kernel (default: on)", get_irqchip },
+    { "i8042", "bool", "off", "no keyboard controller: not supported" },
+    { "mem-merge", "bool", "off", "guest memory is not offered for merging" },
+    { "pic", "OnOffAuto", "on", "i8259 interrupt controllers", .fixed = true },
+    { "pit", "OnOffAuto", "on", "i8254 timer", .fixed = true },
+    { "sata", "bool", "off", "no SATA" },
+    { "smbus", "bool", "off", "no SMBus host: not supported" },
+    { "smm", "OnOffAuto", "off", "no system management mode: not supported" },
+    { "suppress-vmdesc", "bool", "off", "the stream carries its description" },
+    { "usb", "bool", "off", "no USB" },
+    { "vmport", "OnOffAuto", "off", "no VMware port: not supported" },
+    { NULL },
 };
 
 static const char *const absent_options[] = {
@@ -59,6 +76,18 @@ static bool get_bool(struct keyval *options, const char *name, bool has_auto, bo
     return keyval_get_bool(options, name, value, error);
 }
 
+static bool check_fixed(const struct machine *machine, struct keyval *options, const struct machine_property *p,
+                        GError **error)
+{
+    bool value = p->fixed;
+
+    if (!get_bool(options, p->name, strcmp(p->type, "OnOffAuto") == 0, value, &value, error)) {
+        return false;
+    }
+    return value == p->fixed || error_setf(error, "-machine %s: %s=%s is not supported", machine->type->name, p->name,
+                                           value ? "on" : "off");
+}
+
 bool pc_parse_options(struct machine *machine, struct keyval *options, GError **error)
 {
     machine->acpi = true;
@@ -67,14 +96,9 @@ bool pc_parse_options(struct machine *machine, struct keyval *options, GError **
         return false;
     }
     machine->memory_backend = g_strdup(keyval_get(options, "memory-backend"));
-    for (unsigned i = 0; i < G_N_ELEMENTS(fixed_options); i++) {
-        bool value = fixed_options[i].value;
-        if (!get_bool(options, fixed_options[i].name, fixed_options[i].has_auto, value, &value, error)) {
+    for (const struct machine_property *p = pc_properties; p->name; p++) {
+        if (!p->get && !check_fixed(machine, options, p, error)) {
             return false;
-        }
-        if (value != fixed_options[i].value) {
-            return error_setf(error, "-machine %s: %s=%s is not supported", machine->type->name,
-                              fixed_options[i].name, value ? "on" : "off");
         }
     }
     for (unsigned i = 0; i < G_N_ELEMENTS(absent_options); i++) {

@@ -191,7 +191,7 @@ const struct machine_type pc_machine_type = {
     .default_ram_id = "pc.ram",
     .default_cpu = "qemu64",
     .parse_options = pc_parse_options,
-    .options_help = pc_options_help,
+    .properties = pc_properties,
     .init = pc_init,
     .done = pc_done,
 };

@@ -28,7 +28,7 @@ struct pc {
 
 /* -machine options (pc-options.c). */
 bool pc_parse_options(struct machine *machine, struct keyval *options, GError **error);
-extern const char pc_options_help[];
+extern const struct machine_property pc_properties[];
 extern bool pc_dump_guest_core;
 
 /* Instead of firmware (pc-firmware.c). */

@@ -152,6 +152,7 @@ static const struct pci_device_ops net_pci_ops = {
 const struct device_type virtio_net_pci_type = {
     .name = "virtio-net-pci",
     .alias = "virtio-net",
+    .parents = (const char *const[]){ "virtio-net-pci-base", "virtio-pci", NULL },
     .bus = "PCI",
     .category = "Network",
     .description = "Network device over a -netdev",

@@ -98,6 +98,17 @@ def balloon():
 
 
 @case
+def machine_options():
+    vm = machine('-machine', 'pc,acpi=off,usb=off,dump-guest-core=off,memory-backend=m0',
+                 '-object', 'memory-backend-ram,id=m0,size=256M')
+    for name, value in (('acpi', 'off'), ('usb', False), ('dump-guest-core', False), ('pic', 'on'),
+                        ('memory-backend', '/objects/m0'), ('kernel', ferry.GUEST)):
+        found = vm.qmp.command('qom-get', path='/machine', property=name)
+        require(found == value, '%s is %r' % (name, found))
+    vm.close()
+
+
+@case
 def refusals():
     vm = machine('-device', 'isa-debug-exit')
     none = 'DeviceNotFound'
@@ -233,6 +244,11 @@ def help_and_introspection_agree():
         helped = {line.split('=')[0].strip() for line in text.split('\n')[1:] if '=' in line}
         told = {p['name'] for p in vm.qmp.command('device-list-properties', typename=name)} - computed
         require(helped == told, '%s: help says %r, QMP %r' % (name, helped, told))
+    text = subprocess.run([ferry.BINARY, '-machine', 'pc,help'], stdout=subprocess.PIPE, check=True,
+                          universal_newlines=True).stdout
+    helped = {line.split('=')[0] for line in text.split('\n')[1:] if line}
+    told = set(listed(vm, '/machine'))
+    require(helped and helped < told, 'machine options that cannot be asked for: %r' % (helped - told))
     text = subprocess.run([ferry.BINARY, '-device', 'help'], stdout=subprocess.PIPE, check=True,
                           universal_newlines=True).stdout
     helped = {line.split('"')[1] for line in text.split('\n') if line.startswith('name "')}

@@ -14,8 +14,10 @@ struct keyval;
 /* What qom-get tells of a machine, and -machine TYPE,help of its options. */
 struct machine_property {
     const char *name, *type; /* as QMP prints it: "bool", "string", "OnOffAuto" */
+    const char *values;      /* what -machine takes: "on|off", "ID"; NULL: it is not an option there */
     const char *description;
-    struct _JsonNode *(*get)(const struct machine *machine); /* the caller frees */
+    struct _JsonNode *(*get)(const struct machine *machine); /* the caller frees; NULL: it is always `fixed` */
+    bool fixed;
 };
 
 struct machine_type {
@@ -29,7 +31,6 @@ struct machine_type {
     const char *default_cpu;    /* "qemu64"; NULL: has no vCPUs */
     /* -machine TYPE,options: unknown ones stay unread and are refused by the caller. */
     bool (*parse_options)(struct machine *machine, struct keyval *options, GError **error);
-    const char *options_help;   /* a line per option, for -machine TYPE,help */
     const struct machine_property *properties; /* its own, in effect; ends with name NULL; or NULL */
     /* Builds the board: RAM, vCPUs, devices, kernel. */
     bool (*init)(struct machine *machine, GError **error);
@@ -60,5 +61,6 @@ const struct machine_type *machine_type_find(const char *name); /* by name or al
 const struct machine_type *machine_type_default(void);
 const struct machine_type *const *machine_types(void);
 char *machine_help(void); /* -machine help */
+char *machine_type_help(const struct machine_type *type); /* -machine TYPE,help */
 
 #endif
