@@ -242,6 +242,11 @@ static const struct option_row *row_find(const char *name)
     return NULL;
 }
 
+bool option_exists(const char *name)
+{
+    return row_find(name) != NULL;
+}
+
 static bool row_apply(const struct option_row *row, struct options *options, const char *text, GError **error)
 {
     void *field = (char *)options + row->offset;
@@ -318,15 +323,6 @@ static bool print_lists(struct options *o, GError **error)
         o->help = true;
     }
     return true;
-}
-
-const char *options_describe(size_t n, const char **argument)
-{
-    if (n >= G_N_ELEMENTS(rows)) {
-        return NULL;
-    }
-    *argument = rows[n].argument;
-    return rows[n].name;
 }
 
 bool options_parse(struct options *o, int argc, char **argv, GError **error)

@@ -21,8 +21,6 @@ struct options {
  * help was asked for and has been printed; the program ends with success.
  */
 bool options_parse(struct options *options, int argc, char **argv, GError **error);
-
-/* The n-th option's name and its argument as -help shows it (NULL: it takes none); NULL: there are fewer. */
-const char *options_describe(size_t n, const char **argument);
+bool option_exists(const char *name);
 
 #endif

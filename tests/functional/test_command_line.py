@@ -239,6 +239,7 @@ def sandboxed():
         raise Skip('no sandbox in this build')
     deny = 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'
     vm = Vm(args=['-sandbox', deny], smp=2)
+    vm.expect(rb'guest ready\n')
     vm.guest('ping')
     tasks = '/proc/%d/task' % vm.process.pid
     names = []
@@ -303,6 +304,130 @@ def passed_sockets_refused():
             refused(['-chardev', 'socket,id=c,fd=%d%s' % (fd, more)], *words, pass_fds=[read, sock.fileno()])
     os.close(read)
     os.close(write)
+
+
+def libvirt_line(folder, monitor, log, *more):
+    """Word for word what libvirt 9.0 writes for a small guest of type pc; paths, descriptors and kernel are ours."""
+    return ['-name', 'guest=gpc,debug-threads=on', '-S', '-object', json.dumps(
+                {'qom-type': 'secret', 'id': 'masterKey0', 'format': 'raw', 'file': folder + '/master-key.aes'}),
+            '-machine', 'pc-i440fx-7.2,usb=off,dump-guest-core=off,memory-backend=pc.ram', '-accel', 'tcg',
+            '-cpu', 'qemu64', '-m', '256',
+            '-object', '{"qom-type":"memory-backend-ram","id":"pc.ram","size":268435456}',
+            '-overcommit', 'mem-lock=off', '-smp', '1,sockets=1,cores=1,threads=1',
+            '-uuid', 'aaaaaaaa-0000-4000-8000-000000000001', '-display', 'none', '-no-user-config', '-nodefaults',
+            '-chardev', 'socket,id=charmonitor,fd=%d,server=on,wait=off' % monitor,
+            '-mon', 'chardev=charmonitor,id=monitor,mode=control', '-rtc', 'base=utc', '-no-shutdown',
+            '-boot', 'strict=on', '-kernel', GUEST, '-append', 'console=ttyS0 quiet',
+            '-add-fd', 'set=0,fd=%d,opaque=serial0-source' % log,
+            '-chardev', 'file,id=charserial0,path=/dev/fdset/0,append=on',
+            '-device', '{"driver":"isa-serial","chardev":"charserial0","id":"serial0","index":0}',
+            '-audiodev', '{"id":"audio1","driver":"none"}', *more,
+            '-device', '{"driver":"virtio-balloon-pci","id":"balloon0","bus":"pci.0","addr":"0x2"}',
+            '-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny',
+            '-msg', 'timestamp=on']
+
+
+class Libvirt:
+    """A machine started so; libvirt connects to the monitor before the program has said a word."""
+
+    def __init__(self, folder, *more):
+        os.mkdir(folder)
+        with open(folder + '/master-key.aes', 'wb') as key:
+            key.write(os.urandom(32))
+        self.folder = folder
+        log = os.open(folder + '/serial.log', os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        monitor = listener(folder + '/monitor.sock')
+        fds = [monitor.fileno(), log]
+        self.stderr = open(folder + '/stderr', 'w+b')
+        self.process = subprocess.Popen([BINARY, *libvirt_line(folder, *fds, *more)], stdin=subprocess.DEVNULL,
+                                        stdout=self.stderr, stderr=self.stderr, pass_fds=fds)
+        monitor.close()
+        os.close(log)
+        self.qmp = Qmp(folder + '/monitor.sock', self)
+
+    def stderr_text(self):
+        return content(self.folder + '/stderr').decode()
+
+    def check_alive(self):
+        require(self.process.poll() is None, self.stderr_text())
+
+    def serial(self):
+        return content(self.folder + '/serial.log')
+
+    def quit(self):
+        self.qmp.command('quit')
+        require(self.process.wait(20 * ferry.PATIENCE) == 0, self.stderr_text())
+        self.qmp.sock.close()
+        self.stderr.close()
+
+
+@case
+def as_libvirt_starts_it():
+    if not ferry.sandbox_built() or ferry.SANITIZED:
+        raise Skip('no sandbox in this build')
+    with tempfile.TemporaryDirectory() as folder:
+        source = Libvirt(folder + '/source')
+        target = Libvirt(folder + '/target', '-incoming', 'defer')
+        try:
+            require(source.qmp.command('query-status')['status'] == 'prelaunch', 'not held')
+            source.qmp.command('cont')
+            wait_until(lambda: b'guest ready' in source.serial(), 'the guest to speak')
+            target.qmp.command('migrate-incoming', uri='unix:%s/mig' % folder)
+            source.qmp.command('migrate', uri='unix:%s/mig' % folder)
+            wait_until(lambda: source.qmp.command('query-migrate')['status'] == 'completed', 'the migration')
+            wait_until(lambda: target.qmp.command('query-status')['status'] == 'paused', 'the guest to be there')
+            target.qmp.command('cont')
+            require(target.qmp.command('query-status')['status'] == 'running', 'it does not run')
+            source.quit()
+            target.quit()
+        finally:
+            source.process.kill()
+            target.process.kill()
+
+
+FIRST = {'icount': 'shift=1,', 'mon': 'chardev=m,', 'chardev': 'null,id=x,'}  # what must come first
+NAMES = {'boot-opts': 'boot', 'memory': 'm', 'smp-opts': 'smp'}
+
+
+@case
+def parameters_are_what_the_parsers_know():
+    """Every parameter of query-command-line-options is known to its option, and one that is not listed is not."""
+    vm = Vm(args=['-S', '-machine', 'none'], kernel=None, memory=None, smp=None, serial=False)
+    groups = {g['option']: g['parameters'] for g in vm.qmp.command('query-command-line-options')}
+    require(vm.qmp.command('query-command-line-options', option='boot-opts')[0]['parameters'] == groups['boot-opts'],
+            'by name')
+    require('nonesuch' in error_of(vm, 'query-command-line-options', option='nonesuch'), 'a name that is none')
+    require(groups['object'] == [] and ('sandbox' in groups) == ferry.sandbox_built(), str(list(groups)))
+    for group, parameters in groups.items():
+        option = '-' + NAMES.get(group, group)
+        if parameters:
+            text = run(option, FIRST.get(group, '') + 'nonesuch=1', '-S', '-chardev', 'null,id=m')[1]
+            require('nonesuch' in text, '%s nonesuch=1: %s' % (option, text))
+        for parameter in parameters:
+            if group == 'chardev' or (group, parameter['name']) == ('machine', 'type'):
+                continue  # each backend has its own; tried below
+            text = run(option, parameter['name'] + '=@', '-display', 'none', '-S', '-kernel', '/nonexistent')[1]
+            require('unknown parameter' not in text and 'not supported: ' not in text and text != '',
+                    '%s %s=@: %s' % (option, parameter['name'], text))
+    known = {'stdio': ['signal', 'mux'], 'file': ['path', 'append'],
+             'socket': ['path', 'host', 'port', 'fd', 'server', 'wait', 'nodelay']}
+    require({p['name'] for p in groups['chardev']} == {'backend'}.union(*known.values()), str(groups['chardev']))
+    for backend, names in known.items():
+        for name in names:
+            text = run('-chardev', '%s,id=c,%s=@,nonesuch=1' % (backend, name), '-display', 'none')[1]
+            require("'%s' (value" % name not in text and text != '', '%s %s: %s' % (backend, name, text))
+
+
+@case
+def help_is_complete():
+    """Each option that is taken is in -help, and each that is there is taken."""
+    status, text = run('-help')
+    options = re.findall(r'^-([A-Za-z-]+)', text, re.M)
+    require(status == 0 and len(options) > 40 and len(set(options)) == len(options), text)
+    for option in options:
+        said = run('-' + option, 'x', '-nonesuch')[1]  # which ends it before anything is done
+        require('-%s: invalid option' % option not in said and said != '', '-%s: %s' % (option, said))
+    refused(['-nonesuch'], '-nonesuch: invalid option')
 
 
 main()

@@ -216,9 +216,9 @@ def command_line():
     vm = machine()
     options = {o['option']: {p['name']: p['type'] for p in o['parameters']}
                for o in vm.qmp.command('query-command-line-options')}
-    for option, name, kind in (('name', 'debug-threads', 'boolean'), ('smp-opts', 'threads', 'string'),
-                               ('memory', 'size', 'number'), ('boot-opts', 'strict', 'boolean'),
-                               ('add-fd', 'set', 'string'), ('msg', 'timestamp', 'boolean')):
+    for option, name, kind in (('name', 'debug-threads', 'boolean'), ('smp-opts', 'threads', 'number'),
+                               ('memory', 'size', 'size'), ('boot-opts', 'strict', 'boolean'),
+                               ('add-fd', 'set', 'number'), ('msg', 'timestamp', 'boolean')):
         require(options[option].get(name) == kind, '-%s: %r' % (option, options[option]))
     require('prop' not in options['device'] and 'nodefaults' not in options, repr(options))
     one = vm.qmp.command('query-command-line-options', option='msg')
