@@ -2,6 +2,7 @@
 /* The destination: waits for a stream, loads it, starts the guest. */
 #include "accel/accel.h"
 #include "accel/vcpu.h"
+#include "block/block.h"
 #include "migration/migration-private.h"
 #include "migration/savevm.h"
 #include "monitor/monitor.h"
@@ -81,19 +82,34 @@ static bool accept_and_receive(GError **error)
     return receive(channel, error);
 }
 
+/*
+ * The images are taken when the guest starts; of one that does not start yet at once, too, unless late-block-activate
+ * leaves that to `cont` (until then the source can have them back). A guest without its images stays paused.
+ */
+static bool take_images(bool starts)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!starts && migration_capability(MIGRATION_CAPABILITY_LATE_BLOCK_ACTIVATE)) {
+        return true;
+    }
+    if (!block_activate_all(&error)) {
+        error_report("the guest has arrived, but stays stopped: %s", error->message);
+        return false;
+    }
+    return true;
+}
+
 /* Big lock held. */
 static void start_guest(void)
 {
     RunState state = global_state_loaded();
+    bool starts = state == RUN_STATE_RUNNING && autostart;
 
-    if (state == RUN_STATE_RUNNING) {
-        if (autostart) {
-            vm_start();
-        } else {
-            runstate_set(RUN_STATE_PAUSED);
-        }
+    if (take_images(starts) && starts) {
+        vm_start();
     } else {
-        runstate_set(state);
+        runstate_set(state == RUN_STATE_RUNNING ? RUN_STATE_PAUSED : state);
     }
 }
 

@@ -6,6 +6,7 @@
 #include "accel/accel.h"
 #include "accel/throttle.h"
 #include "accel/vcpu.h"
+#include "block/block.h"
 #include "migration/migration-private.h"
 #include "migration/rate-limit.h"
 #include "migration/savevm.h"
@@ -31,6 +32,7 @@ struct outgoing {
     struct rate_limit limit;
     uint64_t limit_set;      /* the parameter that `limit` was made from */
     bool logging, stopped, was_running;
+    bool images_let_go; /* for the destination to take */
     RunState state_before;
     /* The bandwidth, from windows of MEASURE_NS. */
     int64_t window_start, last_sync, last_tick;
@@ -339,8 +341,8 @@ static bool send_rest(struct outgoing *out, GError **error)
     return error_setf(error, "devices go on writing guest memory while the guest stands still");
 }
 
-/* Big lock held. */
-static bool save_devices(struct stream *to, GError **error)
+/* The images are let go before anything of the devices leaves: whoever can start the guest can have them. Big lock held. */
+static bool save_devices(struct outgoing *out, struct stream *to, GError **error)
 {
     if (accel->get_state) {
         VCPU_FOREACH(cpu) {
@@ -349,7 +351,11 @@ static bool save_devices(struct stream *to, GError **error)
             }
         }
     }
-    return savevm_put_devices(to, error);
+    if (!savevm_put_devices(to, error) || !block_inactivate_all(error)) {
+        return false;
+    }
+    out->images_let_go = true;
+    return true;
 }
 
 /*
@@ -364,7 +370,7 @@ static bool send_final(struct outgoing *out, struct stream *devices, GError **er
     if (ok) {
         STORE(precopy_bytes, stream_position(out->s));
         count_pass(out);
-        ok = send_rest(out, error) && save_devices(devices, error);
+        ok = send_rest(out, error) && save_devices(out, devices, error);
     }
     big_unlock();
     if (!ok) {
@@ -458,13 +464,29 @@ static void outgoing_complete(struct outgoing *out)
     STORE(downtime_bytes, migration.transferred - migration.precopy_bytes);
 }
 
+/* Nothing may run here while another has the images: `cont` tries again. */
+static bool take_images_back(struct outgoing *out)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (out->images_let_go && !block_activate_all(&error)) {
+        error_report("the guest stays stopped: %s", error->message);
+        return false;
+    }
+    return true;
+}
+
 /* As if nothing had happened; but no guest starts for the moments that a program has left. Big lock held. */
 static void outgoing_abort(struct outgoing *out)
 {
+    bool have_images = take_images_back(out);
+
     drop_map(out);
     stop_logging(out);
     if (out->stopped && runstate_get() == RUN_STATE_FINISH_MIGRATE) {
-        if (out->was_running && !migration_ends()) {
+        if (!have_images) {
+            runstate_set(RUN_STATE_PAUSED);
+        } else if (out->was_running && !migration_ends()) {
             vm_start();
         } else {
             runstate_set(out->state_before);

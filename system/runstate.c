@@ -7,6 +7,7 @@
 
 #include "accel/accel.h"
 #include "accel/vcpu.h"
+#include "block/block.h"
 #include "hw/core/reset.h"
 #include "qapi/qapi-commands.h"
 #include "qapi/qapi-events.h"
@@ -365,7 +366,7 @@ void qmp_cont(GError **error)
         error_setf(error, "Migration is not finalized yet");
     } else if (state == RUN_STATE_INMIGRATE) {
         autostart = true;
-    } else {
+    } else if (block_activate_all(error)) { /* a migration may have let the images go */
         vm_start();
     }
 }
