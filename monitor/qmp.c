@@ -299,6 +299,13 @@ struct queued_event {
     gint64 real_time; /* microseconds */
 };
 
+/*
+ * Events leave in the order in which they happened, whichever threads they are of: one that may be sent at once does not
+ * overtake another's that still waits for the main loop.
+ */
+static GMutex queue_lock; /* guards the queue; innermost */
+static GQueue queue = G_QUEUE_INIT;
+
 /* Rate limited events: the newest one waits until its time has come. */
 struct event_limit {
     gint64 last;  /* monotonic µs of the last one sent */
@@ -347,9 +354,8 @@ static gboolean limit_expired(gpointer opaque)
     return G_SOURCE_REMOVE;
 }
 
-static void event_arrived(void *opaque)
+static void event_arrived(struct queued_event *event)
 {
-    struct queued_event *event = opaque;
     unsigned ms = event->type->rate_limit_ms;
     if (!ms) {
         event_send(event);
@@ -377,6 +383,24 @@ static void event_arrived(void *opaque)
     }
 }
 
+static struct queued_event *next_queued(void)
+{
+    g_mutex_lock(&queue_lock);
+    struct queued_event *event = g_queue_pop_head(&queue);
+    g_mutex_unlock(&queue_lock);
+    return event;
+}
+
+/* Big lock held. */
+static void send_queued(void *unused)
+{
+    struct queued_event *event;
+
+    while ((event = next_queued())) {
+        event_arrived(event);
+    }
+}
+
 void monitor_emit_event(const char *name, JsonNode *data)
 {
     const struct qapi_event *type = qapi_events;
@@ -385,9 +409,12 @@ void monitor_emit_event(const char *name, JsonNode *data)
     }
     struct queued_event *event = g_new0(struct queued_event, 1);
     *event = (struct queued_event){ .type = type, .data = data, .real_time = g_get_real_time() };
+    g_mutex_lock(&queue_lock);
+    g_queue_push_tail(&queue, event);
+    g_mutex_unlock(&queue_lock);
     if (big_locked()) {
-        event_arrived(event);
+        send_queued(NULL);
     } else {
-        main_loop_schedule(event_arrived, event);
+        main_loop_schedule(send_queued, NULL);
     }
 }
