@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Two libvirtd on one machine, for what `virsh` does with the machine under test: it starts, saves and moves guests as
-an operator would, and nothing of libvirt is patched.
+"""Two libvirtd on one machine, for what `virsh` does with the machine under test: it starts, saves and moves guests
+as an operator would, and nothing of libvirt is patched.
 
 Each daemon is a host of its own: network, mounts, processes, host name. A host is held together by its first process,
-whose end takes daemon and guests with it, and which ends when the test does, however that ends; nothing of it has a name
-outside, so that several such tests may run at once."""
+whose end takes daemon and guests with it, and which ends when the test does, however that ends; nothing of it has a
+name outside, so that several such tests may run at once."""
 import atexit
 import ctypes
 import glob
@@ -51,8 +51,9 @@ cgroup_controllers = [ ]
 stdio_handler = "file"
 migration_host = "%s"
 """
-# Without control groups libvirt asks for none. /dev/kvm must be absent, not only unusable, or libvirt probes again and
-# again why KVM, which it sees, does not work.
+# The first process ignores SIGCHLD, so that what ends is gone at once, or libvirt would wait for it (dash cannot ignore
+# it). Without control groups libvirt asks for none. /dev/kvm must be absent, not only unusable, or libvirt probes again
+# and again why KVM, which it sees, does not work.
 SET_UP = """
 hostname "$2"
 for p in %s; do mkdir -p ${p#*:}; mount --bind "$1/${p%%%%:*}" ${p#*:}; done
@@ -87,7 +88,8 @@ class Host:
         self.daemon = None
         self.write_files('%d%d111111-1111-4111-8111-111111111111' % (number, number))
         command = ['unshare', '--net', '--mount', '--uts', '--ipc', '--pid', '--fork', '--kill-child', '--mount-proc',
-                   '--propagation', 'private', 'sh', '-c', SET_UP, 'sh', self.dir, 'ferry-' + name, VIRTUALIZATION]
+                   '--propagation', 'private', 'bash', '-c', SET_UP, 'bash', self.dir, 'ferry-' + name,
+                   VIRTUALIZATION]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True, preexec_fn=end_with_parent)
         if self.process.stdout.readline() != 'set up\n':
@@ -178,7 +180,7 @@ class Host:
                            self.tail('log/libvirtd.log', 40000))
         return '\n'.join(logs + [line[:400] for line in lines if 'virNetDev' not in line][-12:])
 
-    def start_position(self):
+    def position(self):
         """Where the monitor's log ends now."""
         path = self.dir + '/log/libvirtd.log'
         return os.path.getsize(path) if os.path.exists(path) else 0
