@@ -6,6 +6,7 @@
 #include "system/object.h"
 
 extern const struct object_type object_type_iothread, object_type_memory_backend_file,
-    object_type_memory_backend_memfd, object_type_memory_backend_ram, object_type_secret;
+    object_type_memory_backend_memfd, object_type_memory_backend_ram, object_type_rng_builtin,
+    object_type_rng_random, object_type_secret;
 
 #endif

@@ -12,6 +12,8 @@ const struct object_type *const object_types[] = {
     &object_type_memory_backend_file,
     &object_type_memory_backend_memfd,
     &object_type_memory_backend_ram,
+    &object_type_rng_builtin,
+    &object_type_rng_random,
     &object_type_secret,
     NULL,
 };

@@ -18,6 +18,7 @@
 #include "hw/timer/i8254-kvm.h"
 #include "hw/timer/i8254.h"
 #include "hw/virtio/virtio-balloon.h"
+#include "hw/virtio/virtio-rng.h"
 #include "pc.h"
 
 static const struct device_type *const types[] = {
@@ -40,6 +41,7 @@ static const struct device_type *const types[] = {
     &serial_isa_type,
     &virtio_balloon_pci_type,
     &virtio_net_pci_type,
+    &virtio_rng_pci_type,
     NULL,
 };
 
