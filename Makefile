@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 MESON_OPTIONS ?=
 
-.PHONY: all configure-build demo check check-slow check-sanitizers check-tsan check-model install clean distclean bench
+.PHONY: all configure-build demo check check-slow check-sanitizers check-tsan check-model fuzz install clean distclean bench
 
 all: configure-build
 	ninja -C $(BUILD) -j $(JOBS)
@@ -41,6 +41,20 @@ check-model:
 	@scripts/install-deps model
 	@scripts/check-model
 
+# libFuzzer under address and undefined sanitizers; what it finds is written to build-fuzz/ and run again with
+# `build-fuzz/tests/fuzz/fuzz-qmp FILE`.
+FUZZ_SECONDS ?= 600
+FUZZ_TARGETS = fuzz-qmp
+fuzz:
+	@scripts/install-deps build fuzz
+	@[ -f build-fuzz/build.ninja ] || CC="$$(command -v ccache || true) clang" meson setup build-fuzz -Db_lundef=false \
+	    -Db_sanitize=address,undefined -Doptimization=1 -Dwerror=false -Dc_args=-fsanitize=fuzzer-no-link
+	@ninja -C build-fuzz -j $(JOBS) $(addprefix tests/fuzz/,$(FUZZ_TARGETS))
+	@for target in $(FUZZ_TARGETS); do mkdir -p build-fuzz/corpus/$$target; \
+	    UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 build-fuzz/tests/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) \
+	    -max_len=4096 -timeout=30 -rss_limit_mb=4096 -detect_leaks=0 -artifact_prefix=$(CURDIR)/build-fuzz/ \
+	    $(CURDIR)/build-fuzz/corpus/$$target || exit 1; done
+
 install: all
 	meson install -C $(BUILD)
 
@@ -48,7 +62,7 @@ clean:
 	[ ! -d $(BUILD) ] || ninja -C $(BUILD) clean
 
 distclean:
-	rm -rf build build-asan build-tsan
+	rm -rf build build-asan build-tsan build-fuzz
 
 # About an hour and a half; `tests/bench/peer-bench --help` says how to run parts of it.
 bench:
