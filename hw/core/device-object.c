@@ -170,8 +170,10 @@ static void list_bus_device(const struct bus_type *bus, void *opaque)
 static void list_type(const struct device_type *type, qom_type_fn *each, void *opaque)
 {
     const struct bus_type *bus = type->bus ? bus_type_find(type->bus) : system_bus.type;
-    const char *parent = bus->device_type;
     int depth = 0;
+
+    g_assert(bus); /* board_types_register() knows the buses of all types */
+    const char *parent = bus->device_type;
 
     while (type->parents && type->parents[depth]) {
         depth++;

@@ -9,7 +9,8 @@ GPtrArray *qmp_query_machines(GError **error)
 
     for (const struct machine_type *const *one = machine_types(); *one; one++) {
         const struct machine_type *type = *one;
-        MachineInfo *info = g_new0(MachineInfo, 1); /* false: vCPUs cannot be added later, nor memory dealt to nodes */
+        /* False is right: vCPUs cannot be added later, nor memory dealt to nodes. */
+        MachineInfo *info = g_new0(MachineInfo, 1);
         info->name = g_strdup(type->name);
         info->alias = g_strdup(type->alias);
         info->has_is_default = info->is_default = type->is_default;

@@ -58,8 +58,8 @@ struct device_type {
     const char *name;         /* "virtio-balloon-pci" */
     const char *alias;        /* or NULL */
     /*
-     * QEMU's names of what it descends from, below its bus's kind of device, nearest first, NULL last: types that have
-     * something in common ("virtio-balloon-pci-base", "virtio-pci"). NULL: just that kind of device.
+     * QEMU's names of what it descends from, below its bus's kind of device, nearest first, NULL last: types that
+     * have something in common ("virtio-balloon-pci-base", "virtio-pci"). NULL: just that kind of device.
      */
     const char *const *parents;
     const char *bus;          /* bus type that it plugs into: "PCI", "ISA", …; NULL: the system bus */

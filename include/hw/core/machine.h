@@ -24,7 +24,7 @@ struct machine_type {
     const char *name;        /* "pc-i440fx-7.2": goes into the stream's configuration section */
     const char *alias;       /* "pc" */
     const char *description;
-    const char *const *parents; /* QEMU's names of what it descends from, below "machine": as device_type's; or NULL */
+    const char *const *parents; /* as device_type's, below "machine"; or NULL */
     bool is_default;
     int max_cpus;
     const char *default_ram_id; /* "pc.ram"; NULL: has no RAM */
