@@ -91,6 +91,7 @@ static const struct pci_device_ops rng_pci_ops = {
 const struct device_type virtio_rng_pci_type = {
     .name = "virtio-rng-pci",
     .alias = "virtio-rng",
+    .parents = (const char *const[]){ "virtio-rng-pci-base", "virtio-pci", NULL },
     .bus = "PCI",
     .category = "Misc",
     .description = "Entropy for the guest",
