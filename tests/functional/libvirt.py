@@ -51,9 +51,9 @@ cgroup_controllers = [ ]
 stdio_handler = "file"
 migration_host = "%s"
 """
-# The first process ignores SIGCHLD, so that what ends is gone at once, or libvirt would wait for it (dash cannot ignore
-# it). Without control groups libvirt asks for none. /dev/kvm must be absent, not only unusable, or libvirt probes again
-# and again why KVM, which it sees, does not work.
+# The first process ignores SIGCHLD, so that what ends is gone at once, or libvirt would wait for it (dash cannot do
+# that). Without control groups libvirt asks for none. /dev/kvm must be absent, not only unusable, or libvirt probes
+# again and again why KVM, which it sees, does not work.
 SET_UP = """
 hostname "$2"
 for p in %s; do mkdir -p ${p#*:}; mount --bind "$1/${p%%%%:*}" ${p#*:}; done
@@ -300,6 +300,21 @@ class Guest:
                                  uuid='aaaaaaaa-0000-4000-8000-%012x' % zlib.crc32(name.encode()),
                                  emulator=os.path.realpath(BINARY), kernel='/boot/vmlinuz-' + version,
                                  initrd=os.path.realpath(linux.initrd(version)))
+
+    @classmethod
+    def documented(cls, path, append=''):
+        """A domain out of docs/libvirt/, with what runs here put in."""
+        with open(path, encoding='utf-8') as f:
+            xml = f.read()
+        guest = cls(re.search(r'<name>(.*)</name>', xml).group(1), append=append)
+        patterns = [r"<domain type='\w+'"] + ['<%s>.*</%s>' % (name, name)
+                                              for name in ('kernel', 'initrd', 'cmdline', 'emulator')]
+        for pattern in patterns:
+            ours = re.search(pattern, guest.xml).group(0)
+            xml, count = re.subn(pattern, lambda _, ours=ours: ours, xml)
+            require(count == 1, '%s has no %s' % (path, pattern))
+        guest.xml = xml
+        return guest
 
     def file(self, host):
         path = os.path.join(host.dir, 'lib', self.name + '.xml')

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """libvirt drives the machine: what an operator does with virsh, on two hosts. `make check` runs the main things (see
 scripts/run-tests), `make check-slow` all."""
+import os
 import re
+import shutil
+import subprocess
 import time
 
 import ferry
 import libvirt
-from ferry import BINARY, Failure, case, require, slow_case, wait_until
+from ferry import BINARY, TOP, Failure, Skip, case, require, slow_case, wait_until
 from libvirt import Guest, background, hosts
 
 # What the source says of a migration that goes well, in QEMU's order, from setup to the switchover and from there on.
@@ -87,6 +90,58 @@ def shutdown():
     guest.wait_serial('GUEST-POWEROFF')
     guest.gone()
     require(guest.state() == 'shut off', guest.state())
+
+
+DOMAINS = os.path.join(TOP, 'docs', 'libvirt')
+
+
+@case
+def documented_domains_are_valid():
+    if not shutil.which('virt-xml-validate') or not shutil.which('xmllint'):
+        raise Skip('no virt-xml-validate or xmllint: install libvirt-clients and libxml2-utils')
+    names = sorted(name for name in os.listdir(DOMAINS) if name.endswith('.xml'))
+    require(len(names) >= 2, str(names))
+    for name in names:
+        done = subprocess.run(['virt-xml-validate', os.path.join(DOMAINS, name), 'domain'], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, check=False)
+        require(done.returncode == 0, '%s: %s' % (name, done.stdout))
+
+
+# ---- free pages ----
+
+HOG = 'guest.run=guest-tool+hog+200 init_on_alloc=0'  # uses memory, and gives it back
+
+
+@slow_case
+def hints():
+    """What a guest gave back is not sent; the event tells of it, and query-migrate does while the migration runs."""
+    a, b = hosts()
+    guest = Guest.documented(os.path.join(DOMAINS, 'free-page-hint.xml'), HOG).create(a)
+    guest.wait_serial('GUEST-HOG')
+    watch = background(a, 'qemu-monitor-event', guest.name, '--event', 'FREE_PAGE_HINT', '--timeout', '120')
+    command = start_slowly(guest, b)
+    wait_until(lambda: '"accepted":0' not in guest.monitor('{"execute":"query-migrate"}'), 'the first hint')
+    guest.virsh('migrate-setspeed', '1000')
+    require(command.wait(120) == 0, command.stdout.read())
+    said = watch.communicate(timeout=180)[0]
+    covered = re.search(r'"covered":(\d+)', said)
+    require('"state":"stopped"' in said and int(covered.group(1)) > 150 << 20, 'the event: ' + said)
+    guest.on = b
+    guest.wait_tick()
+    sent = job(guest, '--completed')['Normal data'].split()
+    require(sent[1] == 'MiB' and float(sent[0]) < 150, 'sent: %s' % sent)
+
+
+@slow_case
+def reporting():
+    """What a guest gave back is the host's at once, and nothing of it is sent."""
+    a, b = hosts()
+    guest = Guest.documented(os.path.join(DOMAINS, 'free-page-reporting.xml'), HOG).create(a)
+    guest.wait_serial('GUEST-HOG')
+    time.sleep(5)  # Linux reports every two seconds
+    guest.migrate(b)
+    sent = job(guest, '--completed')['Normal data'].split()
+    require(sent[1] == 'MiB' and float(sent[0]) < 150, 'sent: %s' % sent)
 
 
 # ---- ways to migrate ----
