@@ -261,7 +261,8 @@ bool vcpus_start(GError **error)
         return true;
     }
     VCPU_FOREACH(cpu) {
-        g_autofree char *name = g_strdup_printf("CPU %d/%s", cpu->index, accel->name);
+        g_autofree char *upper = g_ascii_strup(accel->name, -1);
+        g_autofree char *name = g_strdup_printf("CPU %d/%s", cpu->index, upper); /* QEMU's: tools look for it */
         cpu->thread = g_thread_try_new(name, vcpu_thread, cpu, error);
         if (!cpu->thread) {
             return false;

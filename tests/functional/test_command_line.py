@@ -247,7 +247,7 @@ def sandboxed():
         status = content('%s/%s/status' % (tasks, task)).decode()
         names.append(content('%s/%s/comm' % (tasks, task)).decode().strip())
         require(re.search(r'^Seccomp:\t2$', status, re.M) and re.search(r'^NoNewPrivs:\t1$', status, re.M), status)
-    require(any(name.startswith('CPU 1/') for name in names), str(names))
+    require('CPU 1/%s' % (ferry.ACCEL or 'tcg').upper() in names, str(names))
     vm.qmp.command('migrate', uri='exec:cat > /dev/null')
     wait_until(lambda: vm.qmp.command('query-migrate')['status'] == 'failed', 'a failed migration')
     text = vm.qmp.command('query-migrate')['error-desc']
