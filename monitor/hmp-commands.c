@@ -14,6 +14,7 @@
 #include "hw/pci/pci.h"
 #include "memory/memory.h"
 #include "qapi/qapi-commands.h"
+#include "system/backends.h"
 #include "system/runstate.h"
 #include "system/system.h"
 #include "util/keyval.h"
@@ -56,6 +57,24 @@ SIMPLE(run_system_powerdown, qmp_system_powerdown)
 SIMPLE(run_migrate_cancel, qmp_migrate_cancel)
 SIMPLE(run_nmi, qmp_inject_nmi)
 #undef SIMPLE
+
+static void run_device_add(int argc, char **argv)
+{
+    GError *error = NULL;
+    if (wants(argc, argv, 1, 1)) {
+        device_add_from_text(argv[1], &error);
+        failed(error);
+    }
+}
+
+static void run_device_del(int argc, char **argv)
+{
+    GError *error = NULL;
+    if (wants(argc, argv, 1, 1)) {
+        qmp_device_del(argv[1], &error);
+        failed(error);
+    }
+}
 
 static void run_help(int argc, char **argv)
 {
@@ -423,6 +442,8 @@ static void info_migrate_parameters(int argc, char **argv)
 const struct hmp_command hmp_commands[] = {
     { "balloon", NULL, "MiB", NULL, run_balloon, "balloon" },
     { "cont", "c", "", NULL, run_cont, "cont" },
+    { "device_add", NULL, "driver[,prop=value][,...]", NULL, run_device_add, "device_add" },
+    { "device_del", NULL, "id", NULL, run_device_del, "device_del" },
     { "help", "?", "[command]", "show the help", run_help },
     { "info", NULL, "subcommand", "show information ('help info' lists the subcommands)", run_help },
     { "migrate", NULL, "[-d] uri", NULL, run_migrate, "migrate" },

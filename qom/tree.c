@@ -67,8 +67,11 @@ static void list_numbered(struct device_lister *lister, struct qom_object object
 
 static bool list_anonymous(struct device *dev, void *opaque)
 {
+    struct device_lister *lister = opaque;
+
     if (!dev->id && dev->from_user) {
-        list_numbered(opaque, (struct qom_object){ &device_object_class, dev });
+        lister->count = dev->anonymous; /* for good, whoever comes and goes */
+        list_numbered(lister, (struct qom_object){ &device_object_class, dev });
     }
     return true;
 }

@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * What stands between the guest and the host, made from the command line: objects, character devices, monitors,
- * devices.
- */
+/* What stands between the guest and the host, made from the command line: objects, character devices, monitors. */
 #include "system/backends.h"
 
 #include <string.h>
 
 #include "block/block.h"
 #include "chardev/char.h"
-#include "hw/core/device.h"
 #include "monitor/monitor.h"
 #include "net/net.h"
 #include "system/object.h"
@@ -134,51 +130,4 @@ bool backends_create(const struct options *o, GError **error)
         }
     }
     return true;
-}
-
-static bool set_from_option(const char *key, const char *value, void *opaque, GError **error)
-{
-    return device_set_property(opaque, key, value, error);
-}
-
-/* The device once its type is known; freed again on error. */
-static bool device_create(struct keyval *kv, const struct device_type *type, GError **error)
-{
-    struct device *dev = device_new(type, error);
-    if (!dev) {
-        return false;
-    }
-    dev->from_user = true;
-    const char *id = keyval_get(kv, "id"), *bus_name = keyval_get(kv, "bus");
-    struct bus *bus = bus_name ? bus_find(bus_name) : NULL;
-    bool ok = true;
-    if (bus_name && !bus) {
-        ok = error_setf(error, "-device %s: bus '%s' not found", type->name, bus_name);
-    }
-    ok = ok && (!id || device_set_id(dev, id, error)) && keyval_foreach_unread(kv, set_from_option, dev, error) &&
-         device_realize(dev, bus, error);
-    if (!ok) {
-        device_free(dev);
-    }
-    return ok;
-}
-
-bool device_create_from_option(const char *text, GError **error)
-{
-    struct keyval *kv = keyval_parse("-device", text, "driver", error);
-    if (!kv) {
-        return false;
-    }
-    const char *name = keyval_get(kv, "driver");
-    const struct device_type *type = name ? device_type_find(name) : NULL;
-    bool ok;
-    if (!type) {
-        ok = error_setf(error, "-device: '%s' is not a valid device model name (see -device help)", name ? name : "");
-    } else if (!type->user_creatable) {
-        ok = error_setf(error, "-device: '%s' belongs to the machine and cannot be added", name);
-    } else {
-        ok = device_create(kv, type, error);
-    }
-    keyval_free(kv);
-    return ok;
 }

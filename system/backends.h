@@ -18,5 +18,7 @@ bool clocks_configure(const struct options *options, GError **error);
 bool debuggers_create(const struct options *options, GError **error);
 /* -device TYPE,prop=value,… or JSON. */
 bool device_create_from_option(const char *text, GError **error);
+/* The same while the machine is there: HMP's device_add. */
+void device_add_from_text(const char *text, GError **error);
 
 #endif

@@ -144,14 +144,22 @@ static struct bus *choose_bus(struct device *dev, struct bus *bus, GError **erro
     const char *wanted = dev->type->bus ? dev->type->bus : system_bus.type->name;
     if (!bus) {
         bus = bus_find_for_type(wanted);
-        if (!bus) {
-            error_setf(error, "No '%s' bus found for device '%s'", wanted, dev->type->name);
-        }
-        return bus;
+    }
+    if (!bus) {
+        error_setf(error, "No '%s' bus found for device '%s'", wanted, dev->type->name);
+        return NULL;
     }
     if (strcmp(bus->type->name, wanted)) {
         error_setf(error, "Device '%s' can't go on %s bus '%s': it needs a %s bus", dev->type->name, bus->type->name,
                    bus->name, wanted);
+        return NULL;
+    }
+    if (dev->hotplugged && !bus->hotplug) {
+        error_setf(error, "Bus '%s' does not support hotplugging", bus->name);
+        return NULL;
+    }
+    if (dev->hotplugged && !dev->type->hotpluggable) {
+        error_setf(error, "Device '%s' does not support hotplugging", dev->type->name);
         return NULL;
     }
     if (bus->full) {
@@ -231,8 +239,11 @@ bool device_realize(struct device *dev, struct bus *bus, GError **error)
     dev->realized = true;
     trace_device_realize(dev->type->name, device_id_text(dev), bus->name,
                          dev->type->vmstate ? dev->type->vmstate->name : "none");
-    if (dev->hotplugged && dev->type->reset) { /* nobody else will before it is used */
-        dev->type->reset(dev);
+    if (dev->hotplugged) {
+        if (dev->type->reset) { /* nobody else will before it is used */
+            dev->type->reset(dev);
+        }
+        bus->hotplug->plugged(bus->hotplug_opaque, dev);
     }
     return true;
 }

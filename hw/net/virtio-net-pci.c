@@ -159,6 +159,7 @@ const struct device_type virtio_net_pci_type = {
     .size = sizeof(struct virtio_net_pci),
     .user_creatable = true,
     .hotpluggable = true,
+    .backend = "virtio-backend",
     .properties = properties,
     .vmstate = &vmstate_virtio_net,
     .ops = &net_pci_ops,

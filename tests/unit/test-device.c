@@ -6,6 +6,7 @@
 #include "hw/core/machine.h"
 #include "hw/core/reset.h"
 #include "migration/vmstate.h"
+#include "qapi/qapi-events.h"
 #include "util/main-loop.h"
 
 struct toy {
@@ -106,7 +107,7 @@ static const struct vmstate_description toy_vmstate = { .name = "toy", .version 
 static const struct device_type toy_type = {
     .name = "toy", .alias = "plaything", .bus = "Slot", .category = "Misc", .description = "A toy",
     .size = sizeof(struct toy), .user_creatable = true, .properties = toy_properties, .vmstate = &toy_vmstate,
-    .realize = toy_realize, .unrealize = toy_unrealize, .reset = toy_reset,
+    .realize = toy_realize, .unrealize = toy_unrealize, .reset = toy_reset, .hotpluggable = true, .backend = "inside",
 };
 static const struct device_type parent_type = {
     .name = "parent", .bus = "Slot", .category = "Bridge", .size = sizeof(struct toy), .user_creatable = true,
@@ -151,6 +152,25 @@ static const struct bus_type slot_bus_type = {
     .describe = slot_describe, .reset = slot_reset,
 };
 static struct bus slots;
+
+/* The guest: what it is told of. */
+static void slot_plugged(void *opaque, struct device *dev)
+{
+    g_string_append_printf(events, "plugged(%s,%s) ", dev->id, (const char *)opaque);
+}
+
+static void slot_request_unplug(void *opaque, struct device *dev)
+{
+    g_string_append_printf(events, "please(%s,%s) ", dev->id, (const char *)opaque);
+}
+
+static const struct hotplug_ops slot_hotplug = { .plugged = slot_plugged, .request_unplug = slot_request_unplug };
+
+/* The monitor. */
+void qapi_event_send_device_deleted(const char *device, const char *path)
+{
+    g_string_append_printf(events, "deleted(%s,%s) ", device ? device : "", path);
+}
 
 static struct device *make(const struct device_type *type, const char *id)
 {
@@ -247,9 +267,8 @@ static void test_life(void)
     g_clear_error(&error);
     g_assert_cmpuint(slots.children->len, ==, 1);
     expect_events("+a +b -b ");
-    b->hotplugged = true;
     g_assert_true(device_realize(b, &slots, &error));
-    expect_events("+b !b ");
+    expect_events("+b ");
     g_assert_cmpstr(registered, ==, "0000:00:05.0/toy -1");
     device_unrealize(b);
     g_assert_null(registered);
@@ -257,8 +276,63 @@ static void test_life(void)
     g_assert_true(device_realize(b, &slots, &error)); /* and again */
     device_free(a);
     device_free(b);
-    expect_events("-b +b !b -a -b ");
+    expect_events("-b +b -a -b ");
     g_assert_cmpuint(slots.children->len, ==, 0);
+}
+
+static void refused(struct device *dev, struct bus *bus, const char *why)
+{
+    g_autoptr(GError) error = NULL;
+    g_assert_false(dev->realized ? device_request_unplug(dev, &error) : device_realize(dev, bus, &error));
+    g_assert_cmpstr(error->message, ==, why);
+}
+
+static void test_hotplug(void)
+{
+    struct device *cold = make(&toy_type, "cold"), *hot = make(&toy_type, "hot");
+    struct device *other = make(&parent_type, "other");
+    g_assert_true(device_realize(cold, &slots, NULL));
+    hot->hotplugged = other->hotplugged = true;
+    refused(hot, &slots, "Bus 'slot.0' does not support hotplugging");
+    refused(hot, NULL, "Bus 'slot.0' does not support hotplugging");
+    refused(cold, NULL, "Bus 'slot.0' does not support hotplugging");
+
+    slots.hotplug = &slot_hotplug;
+    slots.hotplug_opaque = "slots";
+    refused(other, &slots, "Device 'parent' does not support hotplugging");
+    other->hotplugged = false;
+    g_assert_true(device_realize(other, &slots, NULL));
+    refused(other, NULL, "Device 'parent' does not support hotplugging");
+    expect_events("+cold +other ");
+
+    g_assert_true(device_realize(hot, &slots, NULL));
+    expect_events("+hot !hot plugged(hot,slots) ");
+    g_assert_true(device_request_unplug(hot, NULL));
+    g_assert_true(device_request_unplug(cold, NULL)); /* what was there from the beginning can go as well */
+    g_assert_true(hot->unplug_pending && cold->unplug_pending);
+    expect_events("please(hot,slots) please(cold,slots) ");
+    device_unplug(hot);
+    device_unplug(cold);
+    expect_events("-hot deleted(,/machine/peripheral/hot/inside) deleted(hot,/machine/peripheral/hot) "
+                  "-cold deleted(,/machine/peripheral/cold/inside) deleted(cold,/machine/peripheral/cold) ");
+    g_assert_null(device_find("hot"));
+    device_free(other);
+    expect_events("-other ");
+    slots.hotplug = NULL;
+}
+
+static void test_paths(void)
+{
+    struct device *dev = device_new(&toy_type, NULL);
+    g_assert_null(device_path(dev)); /* the board's */
+    dev->from_user = true;
+    dev->anonymous = 3;
+    g_autofree char *anonymous = device_path(dev);
+    g_assert_cmpstr(anonymous, ==, "/machine/peripheral-anon/device[3]");
+    g_assert_true(device_set_id(dev, "x", NULL));
+    g_autofree char *named = device_path(dev);
+    g_assert_cmpstr(named, ==, "/machine/peripheral/x");
+    device_free(dev);
 }
 
 static void test_ids(void)
@@ -381,6 +455,8 @@ int main(int argc, char **argv)
     g_ptr_array_add(system_bus.children, &host);
     g_test_add_func("/device/properties", test_properties);
     g_test_add_func("/device/life", test_life);
+    g_test_add_func("/device/hotplug", test_hotplug);
+    g_test_add_func("/device/paths", test_paths);
     g_test_add_func("/device/ids", test_ids);
     g_test_add_func("/device/tree-and-reset", test_tree_and_reset);
     g_test_add_func("/device/describe", test_describe);

@@ -68,6 +68,8 @@ struct device_type {
     size_t size;              /* of the device's struct, whose first member is struct device */
     bool user_creatable;      /* by -device */
     bool hotpluggable;
+    /* QEMU's name of a second object in this one, with a DEVICE_DELETED of its own: "virtio-backend"; or NULL */
+    const char *backend;
     const struct property *properties;      /* the bus's own come on top */
     const struct dynamic_property *dynamic; /* or NULL */
     const struct vmstate_description *vmstate; /* NULL with no_state says why */
@@ -84,8 +86,10 @@ struct device {
     struct bus *parent_bus;
     GPtrArray *buses;         /* child buses */
     bool realized;
-    bool hotplugged;
+    bool hotplugged;          /* came by device_add, while the machine was there */
+    bool unplug_pending;      /* the guest was asked to let it go */
     bool from_user;           /* made by -device or device_add, not by the board */
+    int anonymous;            /* N of /machine/peripheral-anon/device[N], of those of the user's without an id */
     char *vmstate_id;         /* section prefix, made by the bus ("0000:00:02.0"), or NULL */
     void *vmstate_opaque;     /* NULL: the device itself */
     int vmstate_instance;     /* -1: the next free one */
@@ -104,6 +108,14 @@ struct bus_type {
     void (*describe)(struct device *dev, GString *text); /* a line for `info qtree`; may be NULL */
 };
 
+/* Who tells the guest that devices come and go: the chipset of the board that has the bus. */
+struct hotplug_ops {
+    /* The device is there and realized. */
+    void (*plugged)(void *opaque, struct device *dev);
+    /* Asks the guest to let it go; when it has, device_unplug() follows. */
+    void (*request_unplug)(void *opaque, struct device *dev);
+};
+
 struct bus {
     const struct bus_type *type;
     char *name; /* "pci.0" */
@@ -111,6 +123,8 @@ struct bus {
     GPtrArray *children;
     void *opaque;
     bool full;
+    const struct hotplug_ops *hotplug; /* NULL: nothing can come or go while the machine is there */
+    void *hotplug_opaque;
 };
 
 /* The table of all types, set once by the board's program before any device is made. NULL-terminated. */
@@ -144,6 +158,15 @@ struct device *device_find(const char *id); /* or NULL */
 /* The realized ones, in order of creation; false stops. */
 void device_foreach(bool (*each)(struct device *dev, void *opaque), void *opaque);
 bool device_set_id(struct device *dev, const char *id, GError **error); /* checks form and uniqueness */
+
+/*
+ * Hot plug (hotplug.c): a device with `hotplugged` set is told of when it is realized. It goes in two steps: the guest
+ * is asked, and when it has let go, or is reset, or lets go by itself, the device goes and DEVICE_DELETED says so.
+ */
+bool device_request_unplug(struct device *dev, GError **error);
+void device_unplug(struct device *dev);
+/* "/machine/peripheral/ID"; the caller frees. NULL: the board's. */
+char *device_path(const struct device *dev);
 
 /* -global driver.property=value */
 bool device_add_global(const char *text, GError **error);
