@@ -5,12 +5,13 @@
  * event block at 0xafe0 that QEMU's pc has in addition.
  *
  * A reset leaves PMBASE at 0x600 and enabled, as firmware would. Modelled: the power button, soft off (S5), the timer
- * with its overflow event, SCI. Left out: S3 and S4 (not in the DSDT), SMM, the SMBus host, PCI, CPU and memory
- * hotplug; what the stream carries of them goes through unchanged.
+ * with its overflow event, SCI, hot plug of PCI devices (pci-hotplug.c). Left out: S3 and S4 (not in the DSDT), SMM,
+ * the SMBus host, CPU and memory hotplug; what the stream carries of them goes through unchanged.
  */
 #include <inttypes.h>
 #include <string.h>
 
+#include "hw/acpi/pci-hotplug.h"
 #include "hw/acpi/piix4-pm.h"
 #include "migration/vmstate.h"
 #include "system/runstate.h"
@@ -33,8 +34,6 @@
 #define PM1_CNT_SLP_TYP(_cnt) ((_cnt) >> 10 & 7)
 #define SLP_TYP_S5 0
 
-#define HOTPLUG_BUSES 256
-
 /* The SMBus host's registers as after its reset: for the stream. */
 struct pm_smbus_state {
     uint8_t stat, ctl, cmd, addr, data0, data1;
@@ -42,10 +41,6 @@ struct pm_smbus_state {
     uint8_t data[32];
     uint8_t auxctl, blkdata;
     bool i2c_enable, op_done, in_i2c_block_read, start_on_status_read;
-};
-
-struct hotplug_status {
-    uint32_t up, down;
 };
 
 struct piix4_pm {
@@ -56,8 +51,8 @@ struct piix4_pm {
     struct timer overflow_timer; /* pending while TMR_EN is set and TMR_STS clear */
     int64_t overflow_ticks;      /* when TMR_STS is next set */
     uint16_t gpe_sts, gpe_en;
-    uint32_t hotplug_select, acpi_index, memory_hotplug_selector; /* for the stream */
-    struct hotplug_status hotplug[HOTPLUG_BUSES];                 /* for the stream */
+    uint32_t memory_hotplug_selector; /* for the stream */
+    struct acpi_pci_hotplug hotplug;
     struct irq *sci;
     struct memory_region io, event_block, control_block, timer_block, apm_ports, gpe_ports;
 };
@@ -212,6 +207,14 @@ static void gpe_write(void *opaque, hwaddr offset, uint64_t value, unsigned size
     pm_update_irq(d);
 }
 
+static void gpe_raise(void *opaque)
+{
+    struct piix4_pm *d = opaque;
+
+    d->gpe_sts |= 1u << ACPI_PCI_HOTPLUG_GPE;
+    pm_update_irq(d);
+}
+
 static const struct memory_region_ops event_ops = { .read = pm1_event_read, .write = pm1_event_write,
                                                     .max_access = 2 };
 static const struct memory_region_ops control_ops = {
@@ -273,8 +276,7 @@ static void pm_reset(struct device *dev)
     d->gpe_sts = d->gpe_en = 0;
     d->overflow_ticks = 0;
     d->smb = (struct pm_smbus_state){ .op_done = true };
-    d->hotplug_select = d->acpi_index = d->memory_hotplug_selector = 0;
-    memset(d->hotplug, 0, sizeof(d->hotplug));
+    d->memory_hotplug_selector = 0;
     pm_update_mapping(d);
     pm_update_irq(d);
 }
@@ -349,8 +351,8 @@ static const struct vmstate_description vmstate_hotplug_status = {
     .version = 1,
     .minimum_version = 1,
     .fields = (const struct vmstate_field[]){
-        VMSTATE_UINT32(up, struct hotplug_status),
-        VMSTATE_UINT32(down, struct hotplug_status),
+        VMSTATE_UINT32(up, struct acpi_pci_hotplug_status),
+        VMSTATE_UINT32(down, struct acpi_pci_hotplug_status),
         VMSTATE_END
     },
 };
@@ -393,11 +395,11 @@ static const struct vmstate_description vmstate_pm = {
         FIELD("ar.tmr.timer", struct piix4_pm, overflow_timer, struct timer, timer),
         FIELD("ar.tmr.overflow_time", struct piix4_pm, overflow_ticks, int64_t, int64),
         { .name = "ar.gpe", .size = sizeof(struct piix4_pm), .flags = VMS_STRUCT, .vmsd = &vmstate_gpe },
-        FIELD("acpi_pci_hotplug.hotplug_select", struct piix4_pm, hotplug_select, uint32_t, uint32),
-        { .name = "acpi_pci_hotplug.acpi_pcihp_pci_status", .offset = offsetof(struct piix4_pm, hotplug),
-          .size = sizeof(struct hotplug_status), .count = HOTPLUG_BUSES, .flags = VMS_STRUCT | VMS_ARRAY,
-          .vmsd = &vmstate_hotplug_status, .version = 1 },
-        FIELD("acpi_pci_hotplug.acpi_index", struct piix4_pm, acpi_index, uint32_t, uint32),
+        FIELD("acpi_pci_hotplug.hotplug_select", struct piix4_pm, hotplug.select, uint32_t, uint32),
+        { .name = "acpi_pci_hotplug.acpi_pcihp_pci_status", .offset = offsetof(struct piix4_pm, hotplug.status),
+          .size = sizeof(struct acpi_pci_hotplug_status), .count = ACPI_PCI_HOTPLUG_BUSES,
+          .flags = VMS_STRUCT | VMS_ARRAY, .vmsd = &vmstate_hotplug_status, .version = 1 },
+        FIELD("acpi_pci_hotplug.acpi_index", struct piix4_pm, hotplug.acpi_index, uint32_t, uint32),
         VMSTATE_END
     },
     .subsections = (const struct vmstate_description *const[]){ &vmstate_pm_memhp, NULL },
@@ -426,6 +428,7 @@ static bool pm_realize(struct pci_device *pci, GError **error)
     memory_region_add(&system_io, PIIX4_SMI_PORT, &d->apm_ports, 0);
     memory_region_init_io(&d->gpe_ports, &gpe_ops, d, "acpi-gpe0", 4);
     memory_region_add(&system_io, PIIX4_GPE0_BASE, &d->gpe_ports, 0);
+    acpi_pci_hotplug_init(&d->hotplug, pci->bus, gpe_raise, d);
     system_powerdown_notify(pm_powerdown, d);
     return true;
 }

@@ -31,15 +31,19 @@ static int first_free_slot(const struct pci_bus *bus)
     return -1;
 }
 
-/* Function 0 must say that there are more, or guests never look for them. */
+/* Function 0 must say that there are more, or guests never look for them; so when plugged it comes last. */
 static bool check_functions(const struct pci_bus *bus, const struct pci_device *dev, int devfn, bool multifunction,
                             GError **error)
 {
     int slot = devfn >> 3;
     const struct pci_device *first = bus->devices[PCI_DEVFN(slot, 0)];
 
+    if ((devfn & 7) && dev->device.hotplugged && first) {
+        return error_setf(error, "PCI: slot %d function 0 already occupied by %s, new func %s cannot be exposed to "
+                          "guest: add function 0 last", slot, first->device.type->name, dev->device.type->name);
+    }
     if (devfn & 7) {
-        if (!first || !first->multifunction) {
+        if (dev->device.hotplugged ? !multifunction : !first || !first->multifunction) {
             return error_setf(error,
                               "PCI: function %02x.%x of %s needs a function 0 with multifunction=on in its slot",
                               slot, devfn & 7, dev->device.type->name);

@@ -428,9 +428,6 @@ void pci_device_unrealize(struct device *device)
     struct pci_device *dev = (struct pci_device *)device;
     const struct pci_device_ops *ops = device->type->ops;
 
-    for (int pin = 0; pin < 4; pin++) {
-        intx_set_level(dev, pin, false);
-    }
     memory_transaction_begin();
     for (int n = 0; n < PCI_BARS; n++) {
         if (dev->bars[n].region && dev->bars[n].mapped) {
@@ -443,6 +440,9 @@ void pci_device_unrealize(struct device *device)
         ops->unrealize(dev);
     }
     dev->attached = false;
+    for (int pin = 0; pin < 4; pin++) { /* as the device left them */
+        intx_set_level(dev, pin, false);
+    }
     msix_cleanup(dev);
     memset(dev->bars, 0, sizeof(dev->bars));
     memset(dev->config, 0, sizeof(dev->config));
