@@ -236,7 +236,9 @@ static void test_refused(void)
     refused(q, ADD("more", "5.1"), "GenericError", "slot 5 function 0 already occupied by virtio-balloon-pci");
     refused(q, ADD("more", "6"), "GenericError", "Another balloon device");
     refused(q, DELETE(""), "DeviceNotFound", "Device '' not found");
-    refused(q, DELETE("/machine"), "DeviceNotFound", "Device '/machine' not found");
+    refused(q, DELETE("/machine/peripheral/no"), "DeviceNotFound", "Device '/machine/peripheral/no' not found");
+    refused(q, DELETE("/machine"), "GenericError", "/machine is not a hotpluggable device");
+    refused(q, DELETE("/machine/unattached/device[1]"), "GenericError", "does not support hotplugging");
     qtest_quit(q);
 
     q = qtest_start("-machine acpi=off -device virtio-balloon-pci,id=cold");
