@@ -50,33 +50,39 @@ static void mmio_write_piece(const struct memory_region *mr, hwaddr offset, uint
     mr->ops->write(mr->opaque, base, (value & low_bytes(size)) << ((offset - base) * 8), call);
 }
 
-/* Enters a handler: false if MMIO is nested too deeply. *locked: the big lock was taken here. */
-static bool mmio_enter(const struct memory_region *mr, hwaddr offset, bool *locked)
+/*
+ * Before a handler is called: takes the big lock if it needs it (*locked: here). False: while we waited, the view was
+ * replaced, and the device may be gone: what lies there now is for a look into the current view to tell.
+ */
+static bool mmio_lock(const struct flat_view *view, const struct flat_range *range, bool *locked)
 {
-    if (mmio_depth >= MEMORY_MMIO_DEPTH) {
-        trace_memory_mmio_too_deep(mr->name, offset);
-        return false;
-    }
-    *locked = !mr->ops->lockless && !big_locked();
+    *locked = !range->lockless && !big_locked();
     if (*locked) {
         big_lock();
     }
-    mmio_depth++;
-    return true;
+    return range->lockless || !view->space || view->space->view == view;
 }
 
-static void mmio_leave(bool locked)
+static void mmio_unlock(bool locked)
 {
-    mmio_depth--;
     if (locked) {
         big_unlock();
     }
 }
 
+static bool mmio_enter(const struct memory_region *mr, hwaddr offset)
+{
+    if (mmio_depth >= MEMORY_MMIO_DEPTH) {
+        trace_memory_mmio_too_deep(mr->name, offset);
+        return false;
+    }
+    mmio_depth++;
+    return true;
+}
+
 static bool mmio_read(const struct memory_region *mr, hwaddr offset, uint8_t *data, uint64_t length)
 {
-    bool locked;
-    if (!mr->ops->read || !mmio_enter(mr, offset, &locked)) {
+    if (!mr->ops->read || !mmio_enter(mr, offset)) {
         memset(data, 0xff, length);
         return false;
     }
@@ -85,14 +91,13 @@ static bool mmio_read(const struct memory_region *mr, hwaddr offset, uint8_t *da
         uint64_t value = mmio_read_piece(mr, offset, size);
         memcpy(data, &value, size); /* little-endian host */
     }
-    mmio_leave(locked);
+    mmio_depth--;
     return true;
 }
 
 static bool mmio_write(const struct memory_region *mr, hwaddr offset, const uint8_t *data, uint64_t length)
 {
-    bool locked;
-    if (!mr->ops->write || !mmio_enter(mr, offset, &locked)) {
+    if (!mr->ops->write || !mmio_enter(mr, offset)) {
         return false;
     }
     for (unsigned size; length; offset += size, data += size, length -= size) {
@@ -101,7 +106,7 @@ static bool mmio_write(const struct memory_region *mr, hwaddr offset, const uint
         memcpy(&value, data, size);
         mmio_write_piece(mr, offset, value, size);
     }
-    mmio_leave(locked);
+    mmio_depth--;
     return true;
 }
 
@@ -131,40 +136,34 @@ static const struct flat_range *next_stretch(const struct flat_view *view, hwadd
 
 /*
  * A single access is one bus transaction: it goes whole to the device at its first byte, even if another lies over
- * the bytes behind (the reset register 0xcf9 lies over the configuration address at 0xcf8). NULL: not such a case.
+ * the bytes behind (the reset register 0xcf9 lies over the configuration address at 0xcf8). Big lock held, so that
+ * the region is there.
  */
-static const struct flat_range *whole_mmio(const struct flat_view *view, hwaddr address, uint64_t size,
-                                           hwaddr *offset)
+static bool fits_whole(const struct flat_range *range, hwaddr offset, uint64_t size)
 {
-    if (!size || size > 8 || (size & (size - 1))) {
-        return NULL;
-    }
-    const struct flat_range *range = flat_view_find(view, address);
-    if (!range || range->mr->kind != MEMORY_REGION_IO || range->end - address >= size - 1) {
-        return NULL;
-    }
-    *offset = range->offset + (address - range->start);
-    return *offset + size <= range->mr->size ? range : NULL;
+    return size <= 8 && !(size & (size - 1)) && size <= range->mr->size && offset <= range->mr->size - size;
 }
 
 static bool view_read(const struct flat_view *view, hwaddr address, uint8_t *data, uint64_t length)
 {
-    hwaddr whole_offset;
-    const struct flat_range *whole = whole_mmio(view, address, length, &whole_offset);
-    if (whole) {
-        return mmio_read(whole->mr, whole_offset, data, length);
-    }
-    bool good = true;
-    for (uint64_t stretch; length; address += stretch, data += stretch, length -= stretch) {
+    bool good = true, first = true, locked;
+    for (uint64_t stretch; length; address += stretch, data += stretch, length -= stretch, first = false) {
         const struct flat_range *range = next_stretch(view, address, length, &stretch);
+        hwaddr offset = range ? range->offset + (address - range->start) : 0;
         if (!range) {
             trace_memory_unassigned(address, (unsigned)MIN(stretch, UINT32_MAX), false);
             memset(data, 0xff, stretch);
             good = false;
-        } else if (range->mr->kind == MEMORY_REGION_RAM) {
-            guest_copy_from(data, range->mr->block->host + range->offset + (address - range->start), stretch);
+        } else if (range->block) {
+            guest_copy_from(data, range->block->host + offset, stretch);
+        } else if (!mmio_lock(view, range, &locked)) {
+            good &= address_space_read(view->space, address, data, length);
+            mmio_unlock(locked);
+            return good;
         } else {
-            good &= mmio_read(range->mr, range->offset + (address - range->start), data, stretch);
+            stretch = first && fits_whole(range, offset, length) ? length : stretch;
+            good &= mmio_read(range->mr, offset, data, stretch);
+            mmio_unlock(locked);
         }
     }
     return good;
@@ -172,25 +171,26 @@ static bool view_read(const struct flat_view *view, hwaddr address, uint8_t *dat
 
 static bool view_write(const struct flat_view *view, hwaddr address, const uint8_t *data, uint64_t length)
 {
-    hwaddr whole_offset;
-    const struct flat_range *whole = whole_mmio(view, address, length, &whole_offset);
-    if (whole) {
-        return whole->readonly || mmio_write(whole->mr, whole_offset, data, length);
-    }
-    bool good = true;
-    for (uint64_t stretch; length; address += stretch, data += stretch, length -= stretch) {
+    bool good = true, first = true, locked;
+    for (uint64_t stretch; length; address += stretch, data += stretch, length -= stretch, first = false) {
         const struct flat_range *range = next_stretch(view, address, length, &stretch);
+        hwaddr offset = range ? range->offset + (address - range->start) : 0;
         if (!range) {
             trace_memory_unassigned(address, (unsigned)MIN(stretch, UINT32_MAX), true);
             good = false;
-            continue;
-        }
-        hwaddr offset = range->offset + (address - range->start);
-        if (range->mr->kind == MEMORY_REGION_IO) {
+        } else if (range->block && !range->readonly) {
+            guest_copy_to(range->block->host + offset, data, stretch);
+            ram_block_mark_dirty(range->block, offset, stretch);
+        } else if (range->block) {
+            continue; /* ROM */
+        } else if (!mmio_lock(view, range, &locked)) {
+            good &= address_space_write(view->space, address, data, length);
+            mmio_unlock(locked);
+            return good;
+        } else {
+            stretch = first && fits_whole(range, offset, length) ? length : stretch;
             good &= range->readonly || mmio_write(range->mr, offset, data, stretch);
-        } else if (!range->readonly) {
-            guest_copy_to(range->mr->block->host + offset, data, stretch);
-            ram_block_mark_dirty(range->mr->block, offset, stretch);
+            mmio_unlock(locked);
         }
     }
     return good;
@@ -227,10 +227,10 @@ bool memory_translate(const struct flat_view *view, hwaddr gpa, uint64_t *length
                       struct ram_block **block, uint64_t *offset)
 {
     const struct flat_range *range = flat_view_find(view, gpa);
-    if (!range || range->mr->kind != MEMORY_REGION_RAM || (writable && range->readonly)) {
+    if (!range || !range->block || (writable && range->readonly)) {
         return false;
     }
-    *block = range->mr->block;
+    *block = range->block;
     *offset = range->offset + (gpa - range->start);
     if (*length) {
         *length = MIN(*length - 1, range->end - gpa) + 1;
@@ -242,7 +242,7 @@ uint64_t memory_gap(const struct flat_view *view, hwaddr gpa)
 {
     for (unsigned i = 0; i < view->count; i++) {
         const struct flat_range *range = &view->ranges[i];
-        if (range->end >= gpa && range->mr->kind == MEMORY_REGION_RAM && !range->readonly) {
+        if (range->end >= gpa && range->block && !range->readonly) {
             return range->start > gpa ? range->start - gpa : 0;
         }
     }

@@ -32,7 +32,9 @@ static void add_piece(GArray *ranges, const struct memory_region *mr, wide base,
                                 .end = (hwaddr)end,
                                 .mr = (struct memory_region *)mr,
                                 .offset = (hwaddr)(start - base),
-                                .readonly = readonly };
+                                .readonly = readonly,
+                                .lockless = mr->kind == MEMORY_REGION_IO && mr->ops->lockless,
+                                .block = mr->kind == MEMORY_REGION_RAM ? mr->block : NULL };
     g_array_append_val(ranges, range);
 }
 

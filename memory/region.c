@@ -143,6 +143,7 @@ void memory_transaction_commit(void)
 static void address_space_update(struct address_space *as)
 {
     struct flat_view *view = flat_view_render(as->root);
+    view->space = as;
     if (flat_view_equal(view, as->view)) {
         flat_view_put(view);
         return;
@@ -169,6 +170,7 @@ void address_spaces_update(void)
 void address_space_init(struct address_space *as, struct memory_region *root, const char *name)
 {
     *as = (struct address_space){ .name = name, .root = root, .view = flat_view_render(root) };
+    as->view->space = as;
     struct address_space **link = &address_spaces;
     while (*link) {
         link = &(*link)->next;

@@ -186,17 +186,17 @@ static bool map_ram(struct tcg_cpu *t, uint64_t gpa_page, struct tlb_page *page,
 {
     const struct flat_range *range = flat_view_find(t->memory, gpa_page);
 
-    if (!range || range->mr->kind != MEMORY_REGION_RAM || range->end - gpa_page < GUEST_PAGE_SIZE - 1) {
+    if (!range || !range->block || range->end - gpa_page < GUEST_PAGE_SIZE - 1) {
         return false;
     }
     uint64_t offset = range->offset + (gpa_page - range->start);
     if (offset & ~TLB_PAGE_MASK) {
         return false;
     }
-    page->block = range->mr->block;
+    page->block = range->block;
     page->page = offset >> GUEST_PAGE_BITS;
     *host = page->block->host + offset;
-    *rom = range->readonly || range->mr->readonly;
+    *rom = range->readonly;
     return true;
 }
 

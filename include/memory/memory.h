@@ -29,7 +29,7 @@ struct memory_region_ops {
     void (*write)(void *opaque, hwaddr offset, uint64_t value, unsigned size);
     uint8_t min_access; /* 0: 1 */
     uint8_t max_access; /* 0: 4 */
-    bool lockless;      /* the device locks for itself */
+    bool lockless;      /* the device locks for itself, and is there for good: a vCPU may call it when it is gone */
 };
 
 enum memory_region_kind { MEMORY_REGION_CONTAINER, MEMORY_REGION_IO, MEMORY_REGION_RAM, MEMORY_REGION_ALIAS };
@@ -76,10 +76,14 @@ struct flat_range {
     struct memory_region *mr; /* IO or RAM, never alias or container */
     hwaddr offset;            /* of `start` in mr */
     bool readonly;
+    bool lockless;            /* mr->ops says so */
+    struct ram_block *block;  /* mr's; NULL: it is IO */
 };
 
+/* `mr` may be freed while a view that is no longer current is held: who holds it looks no further before it knows. */
 struct flat_view {
     int refs;
+    struct address_space *space; /* whose it is; NULL: nobody's */
     unsigned count;
     struct flat_range *ranges; /* sorted by start */
 };

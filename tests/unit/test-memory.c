@@ -343,6 +343,32 @@ static void test_overlay(void)
     probe_cleanup(&under);
 }
 
+/* A vCPU on its way to a device, by a view that has been replaced meanwhile: it meets what is there now. */
+static void test_replaced_view(void)
+{
+    static const struct memory_region_ops ops = { .read = probe_read, .write = probe_write };
+    struct probe gone, came;
+    uint64_t value;
+
+    probe_init(&gone, &ops);
+    memory_region_add(&system_io, 0x500, &gone.mr, 0);
+    struct flat_view *held = flat_view_get(&address_space_io);
+    probe_cleanup(&gone);
+    memset(&gone, 0xaa, sizeof(gone)); /* freed, and used for something else */
+    g_assert_false(flat_view_load(held, 0x504, 4, &value));
+    g_assert_cmphex(value, ==, 0xffffffff);
+    g_assert_false(flat_view_store(held, 0x504, 4, 1));
+
+    probe_init(&came, &ops);
+    memory_region_add(&system_io, 0x504, &came.mr, 0);
+    g_assert_true(flat_view_load(held, 0x504, 4, &value));
+    g_assert_cmphex(value, ==, 0x03020100);
+    g_assert_true(flat_view_store(held, 0x504, 2, 0x1234));
+    probe_expect(&came, "r4@0 w2@0=1234 ");
+    flat_view_put(held);
+    probe_cleanup(&came);
+}
+
 static gpointer read_unlocked(gpointer opaque)
 {
     uint8_t byte;
@@ -533,6 +559,7 @@ int main(int argc, char **argv)
     g_test_add_func("/memory/edges", test_edges);
     g_test_add_func("/memory/access-sizes", test_access_sizes);
     g_test_add_func("/memory/overlay", test_overlay);
+    g_test_add_func("/memory/replaced-view", test_replaced_view);
     g_test_add_func("/memory/big-lock", test_big_lock);
     g_test_add_func("/memory/nested-mmio", test_nested_mmio_ends);
     g_test_add_func("/memory/ram-access", test_ram_access);
