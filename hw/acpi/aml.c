@@ -19,11 +19,17 @@
 #define OP_EXTENDED 0x5b
 #define OP_ARG0 0x68
 #define OP_IF 0xa0
+#define EXT_MUTEX 0x01
+#define EXT_ACQUIRE 0x23
+#define EXT_RELEASE 0x27
 #define EXT_REGION 0x80
 #define EXT_FIELD 0x81
 #define EXT_DEVICE 0x82
+#define REGION_IO 1
 #define REGION_PCI_CONFIG 2
 #define FIELD_BYTE_ACCESS 1
+#define FIELD_DWORD_ACCESS 3
+#define WAIT_FOREVER 0xffff
 
 #define RESOURCE_IRQ 0x22       /* small, 2 bytes */
 #define RESOURCE_IO 0x47        /* small, 7 bytes */
@@ -198,28 +204,57 @@ void aml_name(struct aml *aml, const char *name)
     put_name(aml, name);
 }
 
-void aml_pci_config_region(struct aml *aml, const char *name, uint64_t offset, uint64_t length)
+static void put_region(struct aml *aml, const char *name, uint8_t space, uint64_t offset, uint64_t length)
 {
     put_u8(aml, OP_EXTENDED);
     put_u8(aml, EXT_REGION);
     put_name(aml, name);
-    put_u8(aml, REGION_PCI_CONFIG);
+    put_u8(aml, space);
     aml_integer(aml, offset);
     aml_integer(aml, length);
 }
 
-void aml_byte_fields(struct aml *aml, const char *region, const char *const *names, unsigned count)
+void aml_pci_config_region(struct aml *aml, const char *name, uint64_t offset, uint64_t length)
+{
+    put_region(aml, name, REGION_PCI_CONFIG, offset, length);
+}
+
+void aml_io_region(struct aml *aml, const char *name, uint16_t port, uint16_t length)
+{
+    put_region(aml, name, REGION_IO, port, length);
+}
+
+static void put_fields(struct aml *aml, const char *region, const char *const *names, unsigned count, uint8_t access,
+                       uint8_t bits)
 {
     put_u8(aml, OP_EXTENDED);
     put_u8(aml, EXT_FIELD);
     term_open(aml);
     put_name(aml, region);
-    put_u8(aml, FIELD_BYTE_ACCESS);
+    put_u8(aml, access);
     for (unsigned i = 0; i < count; i++) {
         put_segment(aml, names[i], strlen(names[i]));
-        put_u8(aml, 8); /* bits, encoded as a PkgLength */
+        put_u8(aml, bits); /* encoded as a PkgLength: below 64 it is one byte */
     }
     aml_close(aml);
+}
+
+void aml_byte_fields(struct aml *aml, const char *region, const char *const *names, unsigned count)
+{
+    put_fields(aml, region, names, count, FIELD_BYTE_ACCESS, 8);
+}
+
+void aml_dword_fields(struct aml *aml, const char *region, const char *const *names, unsigned count)
+{
+    put_fields(aml, region, names, count, FIELD_DWORD_ACCESS, 32);
+}
+
+void aml_mutex(struct aml *aml, const char *name)
+{
+    put_u8(aml, OP_EXTENDED);
+    put_u8(aml, EXT_MUTEX);
+    put_name(aml, name);
+    put_u8(aml, 0); /* its level in an order of mutexes */
 }
 
 /* --- Data and expressions --- */
@@ -260,6 +295,21 @@ void aml_arg(struct aml *aml, unsigned n)
 void aml_op(struct aml *aml, uint8_t opcode)
 {
     put_u8(aml, opcode);
+}
+
+void aml_acquire(struct aml *aml, const char *mutex)
+{
+    put_u8(aml, OP_EXTENDED);
+    put_u8(aml, EXT_ACQUIRE);
+    put_name(aml, mutex);
+    put_le(aml, WAIT_FOREVER, 2);
+}
+
+void aml_release(struct aml *aml, const char *mutex)
+{
+    put_u8(aml, OP_EXTENDED);
+    put_u8(aml, EXT_RELEASE);
+    put_name(aml, mutex);
 }
 
 void aml_if(struct aml *aml)

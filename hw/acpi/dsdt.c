@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The pc's DSDT: host bridge with its windows and interrupt routing, the four PIRQ links on the PIIX3's registers,
- * the ISA devices that exist, the processors, soft off.
+ * the ISA devices that exist, the processors, soft off. PCI hot plug is in dsdt-hotplug.c.
  */
 #include <string.h>
 
@@ -122,6 +122,9 @@ static void add_host_bridge(struct aml *aml, const struct acpi_board *board)
     add_bridge_resources(aml, board);
     add_interrupt_routing(aml);
     add_isa_bridge(aml, board);
+    if (board->hotplug_slots) {
+        acpi_dsdt_add_slots(aml, board->hotplug_slots);
+    }
     aml_close(aml);
 }
 
@@ -251,5 +254,8 @@ GByteArray *acpi_dsdt_build(const struct acpi_board *board)
     }
     add_processors(&aml, board);
     aml_close(&aml);
+    if (board->hotplug_slots) {
+        acpi_dsdt_add_hotplug_event(&aml);
+    }
     return aml_finish(&aml);
 }

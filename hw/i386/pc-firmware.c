@@ -11,6 +11,7 @@
 
 #include "accel/accel.h"
 #include "accel/vcpu.h"
+#include "hw/acpi/pci-hotplug.h"
 #include "hw/acpi/piix4-pm.h"
 #include "hw/acpi/tables.h"
 #include "hw/char/serial.h"
@@ -69,6 +70,7 @@ static void add_acpi_tables(struct pc *pc)
         .pci_hole_first = pc->below_4g,
         .pci_hole_last = PCI_HOLE_END - 1,
         .rtc = true,
+        .hotplug_slots = pci_hotplug_slots(pc->pci),
     };
     uint8_t *rsdp = g_malloc(ACPI_RSDP_SIZE);
 

@@ -18,6 +18,7 @@ static const struct acpi_board board = {
     .serial = { { 0x3f8, 4 }, { 0 }, { 0x3e8, 5 } },
     .rtc = true,
     .pvpanic_port = 0x505,
+    .hotplug_slots = 0xfffffffc,
 };
 
 static const uint8_t *table_at(const GByteArray *tables, uint32_t address, const char *signature)
@@ -157,6 +158,9 @@ static void test_iasl(void)
         "Device (COM1)", "Device (COM3)", "0x03E8,             // Range Minimum", "Device (RTC)",
         "\"QEMU0001\"", "Device (C003)", "OperationRegion (P40C, PCI_Config, 0x60, 0x04)",
         "Interrupt (ResourceConsumer, Level, ActiveHigh, Shared",
+        "OperationRegion (PCHP, SystemIO, 0xAE00, 0x18)", "Mutex (BLCK, 0x00)", "Name (_ADR, 0x001F0000)",
+        "EJSL (_SUN)", "Notify (S18, Arg1)", "DVNT (PCIU, One)", "DVNT (PCID, 0x03)", "Scope (\\_GPE)",
+        "Method (_E01, 0, NotSerialized)",
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(wanted); i++) {
         if (!strstr(text, wanted[i])) {

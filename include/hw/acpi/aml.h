@@ -34,8 +34,11 @@ void aml_method(struct aml *aml, const char *name, unsigned arguments, bool seri
 void aml_package(struct aml *aml, unsigned elements);
 void aml_name(struct aml *aml, const char *name);   /* its value follows */
 void aml_pci_config_region(struct aml *aml, const char *name, uint64_t offset, uint64_t length);
-/* `count` byte-wide fields at the region's beginning. */
+void aml_io_region(struct aml *aml, const char *name, uint16_t port, uint16_t length);
+/* `count` fields of one or four bytes at the region's beginning, accessed as such. */
 void aml_byte_fields(struct aml *aml, const char *region, const char *const *names, unsigned count);
+void aml_dword_fields(struct aml *aml, const char *region, const char *const *names, unsigned count);
+void aml_mutex(struct aml *aml, const char *name);
 
 /* Data and expressions */
 void aml_integer(struct aml *aml, uint64_t value);
@@ -46,11 +49,15 @@ void aml_arg(struct aml *aml, unsigned n);
 void aml_op(struct aml *aml, uint8_t opcode);       /* any operator of one byte; operands follow, a target last */
 #define AML_NULL_TARGET 0x00
 #define AML_STORE 0x70
+#define AML_SHIFT_LEFT 0x79
 #define AML_AND 0x7b
 #define AML_OR 0x7d
+#define AML_NOTIFY 0x86
 #define AML_CREATE_DWORD_FIELD 0x8a
 #define AML_RETURN 0xa4
 void aml_if(struct aml *aml);                       /* to be closed; its predicate comes first */
+void aml_acquire(struct aml *aml, const char *mutex); /* however long it takes */
+void aml_release(struct aml *aml, const char *mutex);
 
 /* Resource templates: opened, filled, closed (aml_resources_end adds end tag and sizes). */
 void aml_resources(struct aml *aml);

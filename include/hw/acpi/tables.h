@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct aml;
+
 #define ACPI_RSDP_SIZE 20
 #define ACPI_SERIAL_PORTS 4
 
@@ -22,6 +24,7 @@ struct acpi_board {
     } serial[ACPI_SERIAL_PORTS];   /* COM1.. */
     bool rtc;
     uint16_t pvpanic_port;         /* 0: none */
+    uint32_t hotplug_slots;        /* a bit for each PCI slot whose device may come and go */
 };
 
 /*
@@ -31,5 +34,8 @@ struct acpi_board {
 GByteArray *acpi_tables_build(const struct acpi_board *board, uint32_t address, uint8_t rsdp[ACPI_RSDP_SIZE]);
 /* The DSDT's body, behind its header: hw/acpi/dsdt.c. */
 GByteArray *acpi_dsdt_build(const struct acpi_board *board);
+/* Within the host bridge's device, and at the top: hw/acpi/dsdt-hotplug.c. */
+void acpi_dsdt_add_slots(struct aml *aml, uint32_t slots);
+void acpi_dsdt_add_hotplug_event(struct aml *aml);
 
 #endif
