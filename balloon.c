@@ -132,6 +132,8 @@ void balloon_unregister(void *opaque)
         return; /* one that never got as far */
     }
     free_page_provider_unregister(&broker.face);
+    broker.chosen = NULL;
+    memset(broker.sources, 0, sizeof(broker.sources));
     balloon_ops = NULL;
     balloon_opaque = NULL;
 }

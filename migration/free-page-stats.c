@@ -20,6 +20,7 @@ static const char *const state_reasons[FREE_PAGE_STATE__MAX] = {
     [FREE_PAGE_STATE_BROKEN] = "the balloon device needs a reset by the guest",
     [FREE_PAGE_STATE_VM_STOPPED] = "the guest stands still and answers nothing",
     [FREE_PAGE_STATE_RESET] = "the guest reset the balloon device before it had said all",
+    [FREE_PAGE_STATE_UNPLUGGED] = "the balloon device was unplugged before the guest had said all",
     [FREE_PAGE_STATE_TIMED_OUT] = "the guest did not say all within free-page-hint-timeout",
     [FREE_PAGE_STATE_GROWTH] =
         "this process grew by more than free-page-hint-growth allows: the guest populates what it hints",

@@ -579,7 +579,8 @@ bool free_page_provider_register(struct free_page_provider *provider, GError **e
 void free_page_provider_unregister(struct free_page_provider *provider)
 {
     if (fp.provider == provider) {
-        free_page_close();
+        close_request(FREE_PAGE_STATE_UNPLUGGED);
+        release_guest();
         g_mutex_lock(&fp.lock);
         fp.provider = NULL;
         g_mutex_unlock(&fp.lock);

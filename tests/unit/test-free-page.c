@@ -556,9 +556,12 @@ static void test_ends(void)
     setup();
     begin();
     free_page_provider_unregister(&provider);
-    check_state("closed");
+    check_state("unplugged");
     g_assert_cmpuint(device.dones, ==, 1);
+    g_assert_cmpint(hint(device.id, 0, 10), ==, FREE_PAGE_LATE);
     tick(10000);
+    next_round(); /* nobody is there to be asked */
+    check_state("unplugged");
     finish();
 
     setup();
