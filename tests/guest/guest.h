@@ -103,7 +103,7 @@ struct command {
 extern const struct command memory_commands[], cpu_commands[], smp_commands[], balloon_commands[],
     interrupt_commands[], mode_commands[], privilege_commands[];
 extern const struct command debug_commands[], segment_commands[], paging_commands[], concurrency_commands[],
-    port_commands[];
+    port_commands[], hotplug_commands[];
 
 /* A test: checks, and says what differed. */
 #define CHECK(condition, ...)                                          \

@@ -74,6 +74,7 @@ static const struct command *const tables[] = {
     basic_commands,     memory_commands,      cpu_commands,       smp_commands,   balloon_commands,
     interrupt_commands, mode_commands,        privilege_commands, debug_commands, segment_commands,
     paging_commands,    concurrency_commands, port_commands,
+    hotplug_commands,
 };
 
 static const struct command *find(const char *name)
