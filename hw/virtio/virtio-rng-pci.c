@@ -98,6 +98,7 @@ const struct device_type virtio_rng_pci_type = {
     .size = sizeof(struct virtio_rng_pci),
     .user_creatable = true,
     .hotpluggable = true,
+    .backend = "virtio-backend",
     .properties = properties,
     .vmstate = &vmstate_virtio_rng,
     .ops = &rng_pci_ops,
