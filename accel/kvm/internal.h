@@ -51,6 +51,7 @@ void kvm_dirty_log_protect(void);
 void kvm_dirty_log_stop(void);
 void kvm_dirty_log_fetch(struct ram_block *block, uint64_t first, uint64_t count);
 void kvm_dirty_log_refresh(void);
+void kvm_dirty_log_arm(void);
 void kvm_dirty_ring_full(struct x86_cpu *cpu); /* the exit */
 
 /* A page of slot `number` was written. Slots lock held. */

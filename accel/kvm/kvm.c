@@ -269,4 +269,5 @@ const struct accel_ops accel_kvm = {
     .dirty_log_stop = kvm_dirty_log_stop,
     .dirty_log_fetch = kvm_dirty_log_fetch,
     .dirty_log_refresh = kvm_dirty_log_refresh,
+    .dirty_log_arm = kvm_dirty_log_arm,
 };

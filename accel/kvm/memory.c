@@ -239,6 +239,16 @@ void kvm_dirty_log_refresh(void)
     __atomic_add_fetch(&look_wanted, 1, __ATOMIC_SEQ_CST);
 }
 
+/*
+ * Rings: between its mark and the reset a page is written without a trace, and a vCPU that harvests its full ring may be
+ * there while another thread takes the mark. Bitmaps: whoever takes a mark has fetched, and cleared, in this section.
+ */
+void kvm_dirty_log_arm(void)
+{
+    g_mutex_lock(&slots_lock);
+    g_mutex_unlock(&slots_lock);
+}
+
 /* What the hardware has logged is in the rings once the vCPUs have left the guest. */
 static void fetch_rings(void)
 {
