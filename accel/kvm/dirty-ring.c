@@ -4,9 +4,10 @@
  * that a sync costs what was written, not what the guest was given.
  *
  * An entry is pushed when a page becomes writable, and the page stays writable until the ring is reset: so what is
- * harvested is marked first, and a page's content counts only once the reset has protected it again. A CPU that
- * logs in hardware flushes its buffer into the ring as it leaves the guest: vCPUs are made to, before the harvest.
- * One whose ring is full leaves KVM_RUN by itself, and harvests before it goes on.
+ * harvested is marked first, and a page's content counts only once the reset has protected it again: whoever takes
+ * the mark waits for that (kvm_dirty_log_arm()). A CPU that logs in hardware flushes its buffer into the ring as it
+ * leaves the guest: vCPUs are made to, before the harvest. One whose ring is full leaves KVM_RUN by itself, and harvests
+ * before it goes on.
  */
 #include "accel/kvm/internal.h"
 
@@ -23,16 +24,18 @@ static bool is_dirty(const struct kvm_dirty_gfn *entry)
 
 static unsigned harvest_one(struct kvm_cpu *k)
 {
+    struct kvm_dirty_gfn *ring = __atomic_load_n(&k->ring, __ATOMIC_ACQUIRE);
     unsigned count = 0;
 
-    for (;; count++, k->ring_next++) {
-        struct kvm_dirty_gfn *entry = &k->ring[k->ring_next % kvm_options.dirty_ring_size];
+    for (; ring; count++, k->ring_next++) { /* none: the vCPU is being created, and has not run yet */
+        struct kvm_dirty_gfn *entry = &ring[k->ring_next % kvm_options.dirty_ring_size];
         if (!is_dirty(entry)) {
-            return count;
+            break;
         }
         kvm_slot_mark(entry->slot & 0xffff, entry->offset);
         __atomic_store_n(&entry->flags, KVM_DIRTY_GFN_F_RESET, __ATOMIC_RELEASE);
     }
+    return count;
 }
 
 void kvm_ring_harvest(void)
@@ -88,7 +91,7 @@ bool kvm_ring_map(struct x86_cpu *cpu, GError **error)
     if (ring == MAP_FAILED) {
         return error_setf_errno(error, errno, "kvm: cannot map vCPU %d's dirty ring", cpu->index);
     }
-    cpu->kvm->ring = ring;
+    __atomic_store_n(&cpu->kvm->ring, ring, __ATOMIC_RELEASE);
     return true;
 }
 
