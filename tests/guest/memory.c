@@ -118,66 +118,123 @@ static bool range_arguments(int argc, char **argv, uint64_t *first, uint64_t *co
     return true;
 }
 
-static bool run_fill(int argc, char **argv)
+/* --- Loops over pages, in ring 3: a host whose KVM interprets ring 0 runs them natively. They cannot print. --- */
+
+struct loop {
+    uint64_t first, count, seed;
+    bool wrong; /* and what it found */
+    uint64_t page, word, value, want;
+};
+
+static bool wrong(struct loop *loop, uint64_t page, uint64_t word, uint64_t value, uint64_t want)
 {
-    uint64_t first, count, seed = argc > 3 ? parse_number(argv[3]) : 1;
-    if (!range_arguments(argc, argv, &first, &count)) {
+    loop->wrong = true;
+    loop->page = page;
+    loop->word = word;
+    loop->value = value;
+    loop->want = want;
+    return false;
+}
+
+/* False: a page was wrong. */
+static bool run_loop(void (*body)(void *), struct loop *loop)
+{
+    struct trap_frame frame;
+    int vector = user_run(body, loop, &frame);
+    CHECK(vector == 0x80, "vector %d at 0x%lx", vector, frame.rip);
+    return !loop->wrong;
+}
+
+static bool run_range(void (*body)(void *), int argc, char **argv)
+{
+    struct loop loop = { .seed = argc > 3 ? parse_number(argv[3]) : 1 };
+    if (!range_arguments(argc, argv, &loop.first, &loop.count)) {
         return false;
     }
-    for (uint64_t n = first; n < first + count; n++) {
-        fill_page(n, seed);
-    }
+    bool ok = run_loop(body, &loop);
+    CHECK(ok, "page %lu at 0x%lx word %lu is 0x%lx, want 0x%lx", loop.page, (uint64_t)test_page(loop.page), loop.word,
+          loop.value, loop.want);
     return true;
 }
 
-static bool run_verify(int argc, char **argv)
+static void fill(void *opaque)
 {
-    uint64_t first, count, seed = argc > 3 ? parse_number(argv[3]) : 1;
-    if (!range_arguments(argc, argv, &first, &count)) {
-        return false;
+    const struct loop *loop = opaque;
+    for (uint64_t n = loop->first; n < loop->first + loop->count; n++) {
+        fill_page(n, loop->seed);
     }
-    for (uint64_t n = first; n < first + count; n++) {
-        const uint64_t *p = test_page(n);
-        for (int w = 0; w < 512; w++) {
-            uint64_t want = w % 8 ? 0 : pattern(n, w, seed);
-            CHECK(p[w] == want, "page %lu at 0x%lx word %d is 0x%lx, want 0x%lx", n, (uint64_t)p, w, p[w], want);
+}
+
+static bool verify_page(struct loop *loop, uint64_t n)
+{
+    const uint64_t *p = test_page(n);
+    for (int w = 0; w < 512; w++) {
+        uint64_t want = w % 8 ? 0 : pattern(n, w, loop->seed);
+        if (p[w] != want) {
+            return wrong(loop, n, w, p[w], want);
         }
     }
     return true;
 }
 
-static bool run_zero(int argc, char **argv)
+static void verify(void *opaque)
 {
-    uint64_t first, count;
-    if (!range_arguments(argc, argv, &first, &count)) {
-        return false;
+    struct loop *loop = opaque;
+    for (uint64_t n = loop->first; n < loop->first + loop->count && verify_page(loop, n); n++) {
     }
-    for (uint64_t n = first; n < first + count; n++) {
+}
+
+static void zero(void *opaque)
+{
+    const struct loop *loop = opaque;
+    for (uint64_t n = loop->first; n < loop->first + loop->count; n++) {
         memset(test_page(n), 0, PAGE_SIZE);
+    }
+}
+
+static bool zero_page(struct loop *loop, uint64_t n)
+{
+    const uint64_t *p = test_page(n);
+    for (int w = 0; w < 512; w++) {
+        if (p[w]) {
+            return wrong(loop, n, w, p[w], 0);
+        }
     }
     return true;
 }
 
 /* Reads every page once: populates nothing that was not, but touches it all. */
-static bool run_checkzero(int argc, char **argv)
+static void check_zero(void *opaque)
 {
-    uint64_t first, count;
-    if (!range_arguments(argc, argv, &first, &count)) {
-        return false;
+    struct loop *loop = opaque;
+    for (uint64_t n = loop->first; n < loop->first + loop->count && zero_page(loop, n); n++) {
     }
-    for (uint64_t n = first; n < first + count; n++) {
-        const uint64_t *p = test_page(n);
-        for (int w = 0; w < 512; w++) {
-            CHECK(p[w] == 0, "page %lu word %d is 0x%lx", n, w, p[w]);
-        }
-    }
-    return true;
 }
+
+static bool run_fill(int argc, char **argv) { return run_range(fill, argc, argv); }
+static bool run_verify(int argc, char **argv) { return run_range(verify, argc, argv); }
+static bool run_zero(int argc, char **argv) { return run_range(zero, argc, argv); }
+static bool run_checkzero(int argc, char **argv) { return run_range(check_zero, argc, argv); }
 
 static bool run_pages(int argc, char **argv)
 {
     print("pages %lu first 0x%lx\n", test_pages(), test_memory_start());
     return true;
+}
+
+/* Every page holds the last sweep's number, `seed`; it is given the next. */
+static void sweep(void *opaque)
+{
+    struct loop *loop = opaque;
+    for (uint64_t n = loop->first; n < loop->first + loop->count; n++) {
+        volatile uint64_t *p = test_page(n);
+        uint64_t seen = *p;
+        if (seen != loop->seed) {
+            wrong(loop, n, 0, seen, loop->seed);
+            return;
+        }
+        *p = seen + 1;
+    }
 }
 
 /*
@@ -186,26 +243,21 @@ static bool run_pages(int argc, char **argv)
  */
 static bool run_writer(int argc, char **argv)
 {
-    uint64_t first, count, sweep = 0;
-    if (!range_arguments(argc, argv, &first, &count)) {
+    struct loop loop = { .seed = 0 };
+    if (!range_arguments(argc, argv, &loop.first, &loop.count)) {
         return false;
     }
-    for (uint64_t n = first; n < first + count; n++) {
+    for (uint64_t n = loop.first; n < loop.first + loop.count; n++) {
         *(volatile uint64_t *)test_page(n) = 0;
     }
     print("running\n");
-    while (!serial_pending()) {
-        sweep++;
-        for (uint64_t n = first; n < first + count; n++) {
-            volatile uint64_t *p = test_page(n);
-            uint64_t seen = *p;
-            CHECK(seen == sweep - 1, "lost write: page %lu at 0x%lx holds %lu, want %lu", n, (uint64_t)p, seen,
-                  sweep - 1);
-            *p = sweep;
-        }
+    for (; !serial_pending(); loop.seed++) {
+        bool ok = run_loop(sweep, &loop);
+        CHECK(ok, "lost write: page %lu at 0x%lx holds %lu, want %lu", loop.page, (uint64_t)test_page(loop.page),
+              loop.value, loop.want);
     }
     serial_getc();
-    print("sweeps %lu\n", sweep);
+    print("sweeps %lu\n", loop.seed);
     return true;
 }
 
