@@ -71,13 +71,24 @@ static void timer_to_kvm(const struct apic *apic, int64_t now, struct kvm_lapic_
     if (timer_mode(apic) == LVT_TIMER_PERIODIC) {
         ticks %= count + 1;
     }
-    if (!runs || ticks > count) {
+    if (!runs || (ticks > count && apic->timer_expiry < 0)) {
         return;
     }
+    ticks = MIN(ticks, count);
     put(state, OFFSET_INITIAL_COUNT, (uint32_t)count);
     put(state, OFFSET_CURRENT_COUNT, (uint32_t)CLAMP(count - ticks, 1, count)); /* 0 would be "over" */
 }
 
+static bool is_delivered(const struct apic *apic, unsigned vector)
+{
+    return (apic->irr[vector / 32] | apic->isr[vector / 32]) >> vector % 32 & 1;
+}
+
+/*
+ * The kernel's timer runs on while the vCPU does not. What has expired meanwhile waits outside of the registers for
+ * the next KVM_RUN, and is not told: so a count that is over, and whose interrupt is nowhere, is due now. A guest may
+ * see a second interrupt of a one-shot count that it is through with; without its first it might wait for ever.
+ */
 static void timer_from_kvm(struct apic *apic, int64_t now, const struct kvm_lapic_state *state)
 {
     uint64_t count = get(state, OFFSET_INITIAL_COUNT), left = MIN(get(state, OFFSET_CURRENT_COUNT), count);
@@ -88,7 +99,9 @@ static void timer_from_kvm(struct apic *apic, int64_t now, const struct kvm_lapi
     apic->load_time = now - (int64_t)MIN(passed, (uint64_t)now);
     apic->next_time = apic->load_time + (int64_t)period;
     apic->timer_expiry = -1;
-    if (left && timer_mode(apic) != LVT_TIMER_DEADLINE && !(apic->lvt[LVT_TIMER] & LVT_MASKED)) {
+    bool over = !left && timer_mode(apic) == LVT_TIMER_ONE_SHOT &&
+                is_delivered(apic, apic->lvt[LVT_TIMER] & LVT_VECTOR);
+    if (count && !over && timer_mode(apic) != LVT_TIMER_DEADLINE && !(apic->lvt[LVT_TIMER] & LVT_MASKED)) {
         apic->timer_expiry = apic->next_time;
     }
 }

@@ -187,7 +187,7 @@ static struct apic timer_at(uint32_t mode, int shift, int64_t now, uint32_t *ini
 {
     static const uint32_t divide[8] = { 0xb, 0, 1, 2, 3, 8, 9, 0xa };
     struct apic apic = { .lvt[LVT_TIMER] = mode | 0x40, .initial_count = 1000, .load_time = 5000,
-                         .count_shift = shift, .divide_conf = divide[shift] }, back = { 0 };
+                         .count_shift = shift, .divide_conf = divide[shift], .timer_expiry = -1 }, back = { 0 };
     struct kvm_lapic_state state;
 
     apic_to_kvm(&apic, now, &state);
@@ -232,19 +232,38 @@ static void test_periodic(void)
     g_assert_cmpint(apic.timer_expiry, ==, -1);
 }
 
-/* A one-shot that ran out in the kernel keeps its initial count, and does not fire here. */
+/* What ran out in the kernel may not have been delivered: it is due, here or in another kernel. */
 static void test_expired_in_kernel(void)
 {
     struct kvm_lapic_state state = { { 0 } };
     struct apic apic = { 0 };
-    uint32_t count = 1000, divide = 0xb;
+    uint32_t count = 1000, divide = 0xb, vector = 0x41, bit = 1u << (0x41 % 32), current;
 
     memcpy(state.regs + 0x380, &count, 4);
     memcpy(state.regs + 0x3e0, &divide, 4);
     apic_from_kvm(&apic, 100000, &state);
     g_assert_cmpuint(apic.initial_count, ==, 1000);
-    g_assert_cmpint(apic.timer_expiry, ==, -1);
+    g_assert_cmpint(apic.timer_expiry, ==, 100000);
     g_assert_cmpint(apic.load_time, ==, 100000 - 1001);
+    apic_to_kvm(&apic, 200000, &state);
+    memcpy(&current, state.regs + 0x390, 4);
+    g_assert_cmpuint(current, ==, 1);
+    /* Delivered already: in IRR. */
+    current = 0;
+    memcpy(state.regs + 0x320, &vector, 4);
+    memcpy(state.regs + 0x390, &current, 4);
+    memcpy(state.regs + 0x220, &bit, 4);
+    apic_from_kvm(&apic, 100000, &state);
+    g_assert_cmpint(apic.timer_expiry, ==, -1);
+    /* A periodic one goes on in any case. */
+    vector |= LVT_TIMER_PERIODIC;
+    memcpy(state.regs + 0x320, &vector, 4);
+    apic_from_kvm(&apic, 100000, &state);
+    g_assert_cmpint(apic.timer_expiry, ==, 100000);
+    vector |= LVT_MASKED;
+    memcpy(state.regs + 0x320, &vector, 4);
+    apic_from_kvm(&apic, 100000, &state);
+    g_assert_cmpint(apic.timer_expiry, ==, -1);
     apic_from_kvm(&apic, 10, &state); /* the virtual clock is younger than the count */
     g_assert_cmpint(apic.load_time, ==, 0);
 }
