@@ -11,6 +11,7 @@
 #include "chardev/char.h"
 #include "hw/core/device.h"
 #include "hw/core/machine.h"
+#include "hw/intc/apic.h"
 #include "memory/memory.h"
 #include "qapi/qapi-commands.h"
 #include "qapi/qapi-visit.h"
@@ -72,7 +73,9 @@ void qmp_pmemsave(uint64_t val, uint64_t size, const char *filename, GError **er
 void qmp_inject_nmi(GError **error)
 {
     VCPU_FOREACH(cpu) {
-        cpu_interrupt(cpu, CPU_INTERRUPT_NMI);
+        if (!apic_pulse_lint1(cpu, error)) {
+            return;
+        }
     }
 }
 

@@ -556,6 +556,32 @@ void apic_preset_virtual_wire(struct x86_cpu *cpu)
     take_effect(apic);
 }
 
+/* The kernel has no interface to the pin. Of what it may be wired to, an NMI can be brought from outside. */
+static void lint1_of_kernel(struct apic *apic)
+{
+    uint32_t lvt = apic->lvt[LVT_LINT1];
+
+    if (!(lvt & LVT_MASKED) && (lvt >> LVT_MODE_SHIFT & 7) == APIC_DELIVER_NMI) {
+        cpu_interrupt(apic->cpu, CPU_INTERRUPT_NMI);
+    }
+}
+
+bool apic_pulse_lint1(struct x86_cpu *cpu, GError **error)
+{
+    struct apic *apic = cpu->apic;
+
+    if (!apic) {
+        cpu_interrupt(cpu, CPU_INTERRUPT_NMI);
+    } else if (!apic->fetch) {
+        apic_local_deliver(apic, LVT_LINT1);
+    } else if (apic->fetch(apic, error)) {
+        lint1_of_kernel(apic);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 /* At the address of the first CPU's, for all. */
 static void add_region(const struct memory_region_ops *ops)
 {

@@ -84,6 +84,40 @@ def chips_are_shown():
     require('kvm-pit' in vm.hmp('info qtree'), vm.hmp('info qtree'))
 
 
+def nmi_arrives(accel):
+    """Linux lets the first processor's LINT1 through, and no other's."""
+    vm = Linux(accel=accel, smp=2).boot(120)
+    count = "awk '/NMI:/ { print $2, $3 }' /proc/interrupts"
+    before = vm.shell(count).split()
+    vm.qmp.command('inject-nmi')
+    ferry.wait_until(lambda: vm.shell(count).split() != before, 'the NMI', 60)
+    first, second = (int(after) - int(n) for n, after in zip(before, vm.shell(count).split()))
+    require(first == 1 and second == 0, '%d NMIs at the first processor, %d at the second' % (first, second))
+    vm.close()
+
+
+@case
+def nmi_arrives_through_the_kernel():
+    need_kvm()
+    nmi_arrives('kvm')
+
+
+@case
+def nmi_arrives_through_our_chips():
+    need_kvm()
+    nmi_arrives('kvm,kernel-irqchip=off')
+
+
+@case
+def nmi_arrives_on_the_software_cpu():
+    nmi_arrives('tcg')
+
+
+@case
+def four_vcpus():
+    round_trip(('on', 'on'), smp=4)
+
+
 def saved(vm, path):
     vm.qmp.command('stop')
     vm.qmp.command('migrate', uri='exec:cat > ' + path)

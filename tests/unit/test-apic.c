@@ -233,6 +233,25 @@ static void test_startup(void)
     g_assert_false(ops->take_sipi(cpus[0]->apic, &vector));
 }
 
+static bool nmi_comes(int n)
+{
+    g_assert_true(apic_pulse_lint1(cpus[n], NULL));
+    return cpus[n]->interrupt_request & CPU_INTERRUPT_NMI;
+}
+
+static void test_lint1(void)
+{
+    fresh();
+    g_assert_false(nmi_comes(0)); /* masked after reset */
+    wr(0, LVT_L1, 0x400);
+    g_assert_false(nmi_comes(1));
+    g_assert_true(nmi_comes(0));
+    cpus[0]->interrupt_request = 0;
+    wr(0, LVT_L1, 0x51); /* an ordinary vector */
+    g_assert_false(nmi_comes(0));
+    g_assert_cmpint(ack(0), ==, 0x51);
+}
+
 static void test_extint(void)
 {
     fresh();
@@ -488,6 +507,7 @@ int main(int argc, char **argv)
     g_test_add_func("/apic/ipi", test_ipi);
     g_test_add_func("/apic/startup", test_startup);
     g_test_add_func("/apic/extint", test_extint);
+    g_test_add_func("/apic/lint1", test_lint1);
     g_test_add_func("/apic/timer", test_timer);
     g_test_add_func("/apic/timer-storm", test_timer_storm);
     g_test_add_func("/apic/tsc-deadline", test_tsc_deadline);

@@ -36,6 +36,8 @@ void apic_write(struct x86_cpu *cpu, uint32_t offset, uint32_t value);
  * without firmware; after each reset, on the BSP.
  */
 void apic_preset_virtual_wire(struct x86_cpu *cpu);
+/* inject-nmi: a pulse on LINT1, which the guest may have masked, or wired to something else. */
+bool apic_pulse_lint1(struct x86_cpu *cpu, GError **error);
 char *apic_describe(struct x86_cpu *cpu); /* info lapic */
 
 #endif
