@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "migration/blocker.h"
 #include "migration/migration-private.h"
 #include "migration/savevm.h"
 #include "monitor/monitor.h"
@@ -190,7 +191,7 @@ static bool check_may_migrate(GError **error)
     if (state == RUN_STATE_POSTMIGRATE) {
         return error_setf(error, "Can't migrate the vm that was paused due to previous migration");
     }
-    return true;
+    return migration_check_blockers(error);
 }
 
 void qmp_migrate(const char *uri, bool has_blk, bool blk, bool has_inc, bool inc, bool has_detach, bool detach,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* query-migrate: every figure is counted where it arises, none is made up. Big lock held. */
 #include "accel/throttle.h"
+#include "migration/blocker.h"
 #include "migration/migration-private.h"
 #include "qapi/qapi-commands.h"
 
@@ -74,6 +75,17 @@ static void fill_running(MigrationInfo *info)
     info->free_pages = free_page_stats(&totals);
 }
 
+static GPtrArray *blocked_reasons(void)
+{
+    const GPtrArray *blockers = migration_blockers();
+    GPtrArray *reasons = blockers ? qapi_list_of_str_new() : NULL;
+
+    for (guint i = 0; blockers && i < blockers->len; i++) {
+        g_ptr_array_add(reasons, g_strdup(blockers->pdata[i]));
+    }
+    return reasons;
+}
+
 MigrationInfo *qmp_query_migrate(GError **error)
 {
     MigrationInfo *info = g_new0(MigrationInfo, 1);
@@ -83,6 +95,7 @@ MigrationInfo *qmp_query_migrate(GError **error)
     info->error_desc = migration.status == MIGRATION_STATUS_FAILED ? g_strdup(migration.error) : NULL;
     g_mutex_unlock(&migration.lock);
     info->has_status = info->status != MIGRATION_STATUS_NONE;
+    info->blocked_reasons = blocked_reasons();
     switch (info->status) {
     case MIGRATION_STATUS_NONE:
     case MIGRATION_STATUS_SETUP:

@@ -170,10 +170,6 @@ bool wire_pre_save(void *opaque, GError **error)
     struct wire *w = opaque;
     struct x86_cpu *cpu = w->cpu;
 
-    if (x86_feature(&cpu->features, FEAT_8000_0007_EDX, 8) && !x86_cpu_model_tsc_khz(cpu->model)) {
-        return error_setf(error, "a guest with invtsc cannot take its counter's frequency along: start it with -cpu "
-                          "tsc-frequency=, or without invtsc");
-    }
     memcpy(w->regs, cpu->regs, sizeof(w->regs));
     w->eip = cpu->regs[R_RIP];
     w->eflags = x86_flags_get(cpu);

@@ -5,6 +5,7 @@
  * struct x86_cpu.
  */
 #include "accel/vcpu.h"
+#include "migration/blocker.h"
 #include "migration/vmstate.h"
 #include "target/i386/vmstate-wire.h"
 #include "target/i386/vmstate.h"
@@ -136,6 +137,12 @@ const struct vmstate_description vmstate_x86_cpu_common = {
 
 static GPtrArray *wires; /* by CPU; big lock */
 
+/* An invariant counter's frequency goes along only where -cpu says it, and so each host can be asked for it. */
+static bool tied_to_host(const struct x86_cpu *cpu)
+{
+    return x86_feature(&cpu->features, FEAT_8000_0007_EDX, 8) && !x86_cpu_model_tsc_khz(cpu->model);
+}
+
 bool x86_cpu_vmstate_register(struct x86_cpu *cpu, GError **error)
 {
     struct wire *w = g_new0(struct wire, 1);
@@ -147,6 +154,9 @@ bool x86_cpu_vmstate_register(struct x86_cpu *cpu, GError **error)
         wires = g_ptr_array_new_with_free_func(g_free);
     }
     g_ptr_array_add(wires, w);
+    if (tied_to_host(cpu)) {
+        migration_add_blocker("State blocked by non-migratable CPU device (invtsc flag)"); /* QEMU's words */
+    }
     return vmstate_register("cpu_common", cpu->index, &vmstate_x86_cpu_common, w, error) &&
            vmstate_register("cpu", cpu->index, &vmstate_x86_cpu, w, error);
 }

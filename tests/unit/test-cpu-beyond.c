@@ -5,6 +5,7 @@
  */
 #include <linux/kvm.h>
 
+#include "migration/blocker.h"
 #include "migration/stream.h"
 #include "target/i386/cpu-models.h"
 #include "target/i386/vmstate-wire.h"
@@ -415,16 +416,31 @@ static void test_tsc(void)
     vcpus[1]->model = &model;
     expect_refused(bytes, "'env.tsc_khz'");
     vcpus[1]->model = narrow_model;
-    /* With an invariant counter, a guest moves only at a frequency that was asked for. */
-    vcpus[0]->features.words[FEAT_8000_0007_EDX] = 1u << 8;
-    struct stream *s = stream_new_memory_output();
-    g_assert_false(vmstate_save_body(s, &vmstate_x86_cpu, x86_cpu_vmstate_opaque(vcpus[0]), NULL, &error));
+}
+
+/* With an invariant counter, a guest moves only at a frequency that was asked for. */
+static void test_invariant_counter(void)
+{
+    static struct x86_cpu cpu = { .index = 8 };
+    static struct x86_cpu_model model;
+    GError *error = NULL;
+
+    begin();
+    model = *narrow_model;
+    model.tsc_khz = 1000000;
+    cpu.features.words[FEAT_8000_0007_EDX] = 1u << 8;
+    cpu.model = &model;
+    g_assert_true(x86_cpu_vmstate_register(&cpu, &error));
+    g_assert_true(migration_check_blockers(&error));
+    cpu.index++;
+    cpu.model = narrow_model;
+    g_assert_true(x86_cpu_vmstate_register(&cpu, &error));
+    g_assert_false(migration_check_blockers(&error));
     g_assert_nonnull(strstr(error->message, "invtsc"));
     g_clear_error(&error);
-    stream_free(s);
-    vcpus[0]->model = &model;
-    g_byte_array_unref(save(vcpus[0]));
-    vcpus[0]->model = narrow_model;
+    cpu.index++; /* another vCPU of the same kind is no other reason */
+    g_assert_true(x86_cpu_vmstate_register(&cpu, &error));
+    g_assert_cmpuint(migration_blockers()->len, ==, 1);
 }
 
 /* --- what was being delivered --- */
@@ -523,6 +539,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cpu-beyond/sipi", test_sipi);
     g_test_add_func("/cpu-beyond/waiting", test_waiting);
     g_test_add_func("/cpu-beyond/tsc", test_tsc);
+    g_test_add_func("/cpu-beyond/invariant-counter", test_invariant_counter);
     g_test_add_func("/cpu-beyond/exceptions-on-the-wire", test_exceptions_on_the_wire);
     g_test_add_func("/cpu-beyond/software-delivers", test_software_delivers);
     return g_test_run();
