@@ -152,9 +152,16 @@ class Guest:
             self.forget()
             self.migrate(fault)
         except Failure as e:
-            if emulated_host() and host_registers(self.vm.stderr_text()):
+            registers = self.registers()
+            if emulated_host() and host_registers(registers):
                 raise LostToEmulation() from None
-            raise Failure('%s; %s, fault %s: %s' % (self.what, self.parameters, fault, e)) from None
+            raise Failure('%s; %s, fault %s, %s: %s\n%s' % (self.what, self.parameters, fault, self.vm.argv, e,
+                                                          registers)) from None
+
+    def registers(self):
+        """Where it stands, and what it said when it was stopped."""
+        said = self.vm.stderr_text()
+        return said if self.vm.process.poll() is not None else said + self.vm.hmp('info registers')
 
     def migrate(self, fault):
         target = self.machine('target', incoming='defer', args=['-S'])
