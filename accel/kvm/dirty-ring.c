@@ -6,8 +6,8 @@
  * An entry is pushed when a page becomes writable, and the page stays writable until the ring is reset: so what is
  * harvested is marked first, and a page's content counts only once the reset has protected it again: whoever takes
  * the mark waits for that (kvm_dirty_log_arm()). A CPU that logs in hardware flushes its buffer into the ring as it
- * leaves the guest: vCPUs are made to, before the harvest. One whose ring is full leaves KVM_RUN by itself, and harvests
- * before it goes on.
+ * leaves the guest: vCPUs are made to, before the harvest. One whose ring is full leaves KVM_RUN by itself, and
+ * harvests before it goes on.
  */
 #include "accel/kvm/internal.h"
 

@@ -240,8 +240,8 @@ void kvm_dirty_log_refresh(void)
 }
 
 /*
- * Rings: between its mark and the reset a page is written without a trace, and a vCPU that harvests its full ring may be
- * there while another thread takes the mark. Bitmaps: whoever takes a mark has fetched, and cleared, in this section.
+ * Rings: between its mark and the reset a page is written without a trace, and a vCPU that harvests its full ring may
+ * be there while another thread takes the mark. Bitmaps: whoever takes a mark has fetched, and cleared, itself.
  */
 void kvm_dirty_log_arm(void)
 {
