@@ -105,6 +105,16 @@ class Linux(Vm):
         return self
 
 
+def nmi_from_outside(vm):
+    """Of a guest with two vCPUs: Linux lets the first one's LINT1 through, and no other's."""
+    count = "awk '/NMI:/ { print $2, $3 }' /proc/interrupts"
+    before = vm.shell(count).split()
+    vm.qmp.command('inject-nmi')
+    ferry.wait_until(lambda: vm.shell(count).split() != before, 'the NMI', 60)
+    first, second = (int(after) - int(n) for n, after in zip(before, vm.shell(count).split()))
+    ferry.require(first == 1 and second == 0, '%d NMIs at the first vCPU, %d at the second' % (first, second))
+
+
 def check_data(vm):
     """No loop in the guest has seen wrong data."""
     corrupt = re.search(rb'GUEST-CORRUPT[^\r\n]*|Kernel panic[^\r\n]*|BUG:[^\r\n]*|Oops[^\r\n]*', vm.log)

@@ -4,7 +4,7 @@ import re
 
 import ferry
 from ferry import case, require, slow_case
-from linux import Linux
+from linux import Linux, nmi_from_outside
 
 
 @case
@@ -79,6 +79,11 @@ def panic_is_told():
     vm.expect(rb'Kernel panic - not syncing', 30)
     vm.qmp.wait_event('GUEST_PANICKED')
     require(vm.qmp.command('query-status')['status'] == 'guest-panicked', 'the guest runs on')
+
+
+@case
+def nmi_arrives():
+    nmi_from_outside(Linux(smp=2).boot())
 
 
 ferry.main()
