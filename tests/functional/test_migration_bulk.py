@@ -10,8 +10,8 @@ test_migration_linux.py), FERRY_SEED the first guest's seed: `FERRY_SEED=7 FERRY
 runs guest 7 alone. FERRY_BULK_BY=hints or =bitmaps has all guests answer that way. FERRY_BULK_ACCELS="kvm tcg" draws each
 machine's accelerator from these; FERRY_BULK_SECONDS ends it early, as what is migrated by then was asked for.
 
-Where KVM itself is emulated (scripts/kvm-host) a guest is lost now and then, as the registers that its kernel gives for
-a vCPU are those of that kernel itself. They are known by their addresses, where this guest has nothing; such a
+Where KVM itself is emulated (scripts/kvm-host) a guest is lost now and then, as the registers that its kernel gives
+for a vCPU are those of that kernel itself. They are known by their addresses, where this guest has nothing; such a
 migration is compared, counted as "lost to the emulation" and goes no further. Anywhere else it is a failure.
 """
 import os
