@@ -61,7 +61,7 @@ static void deleted(struct qtest *q, const char *device, const char *path)
     json_object_unref(event);
 }
 
-static void balloon_deleted(struct qtest *q, const char *id)
+static void two_deleted(struct qtest *q, const char *id)
 {
     g_autofree char *path = g_strdup_printf("/machine/peripheral/%s", id);
     g_autofree char *backend = g_strdup_printf("%s/virtio-backend", path);
@@ -109,7 +109,7 @@ static void test_registers(void)
     qtest_outl(q, INDEX, 1 << 5);
     g_assert_cmphex(qtest_inl(q, INDEX), ==, 0);
     qtest_outl(q, EJECT, 0xffffffe0); /* the lowest counts */
-    balloon_deleted(q, "cold");
+    two_deleted(q, "cold");
     g_assert_cmphex(config_read(q, 5, PCI_VENDOR_ID), ==, 0xffffffff);
     g_assert_cmphex(qtest_inl(q, DOWN), ==, 0);
 
@@ -141,10 +141,33 @@ static void test_plug(void)
         refused(q, DELETE("hot"), "GenericError", "Device hot is already in the process of unplug");
         refused(q, DELETE("/machine/peripheral/hot"), "GenericError", "already in the process of unplug");
         qtest_outl(q, EJECT, 1 << 6);
-        balloon_deleted(q, "hot");
+        two_deleted(q, "hot");
         g_assert_cmphex(qtest_readl(q, 0xe0000000), ==, 0xffffffff);
         g_assert_cmphex(config_read(q, 6, PCI_VENDOR_ID), ==, 0xffffffff);
         refused(q, DELETE("hot"), "DeviceNotFound", "Device 'hot' not found");
+    }
+    qtest_quit(q);
+}
+
+/* Several at once, which leave in another order than they came in; a network card whose peer stays. */
+static void test_other_types(void)
+{
+    struct qtest *q = qtest_start("-object rng-builtin,id=rng0 -netdev user,id=net0");
+
+    for (unsigned round = 0; round < 3; round++) {
+        qtest_qmp_ok(q, ADD_TO("virtio-rng-pci", ", \"id\": \"a\", \"rng\": \"rng0\", \"addr\": \"5\""));
+        qtest_qmp_ok(q, ADD_TO("virtio-net-pci", ", \"id\": \"b\", \"netdev\": \"net0\", \"addr\": \"6\""));
+        qtest_qmp_ok(q, ADD_TO("virtio-rng-pci", ", \"id\": \"c\", \"rng\": \"rng0\", \"addr\": \"7\""));
+        g_assert_cmphex(qtest_inl(q, UP), ==, 0xe0);
+        g_assert_cmphex(config_read(q, 6, PCI_VENDOR_ID), ==, 0x10001af4);
+        qtest_qmp_ok(q, DELETE("b"));
+        qtest_outl(q, EJECT, 1 << 6);
+        two_deleted(q, "b");
+        qtest_outl(q, EJECT, 1 << 5);
+        two_deleted(q, "a");
+        g_assert_cmphex(config_read(q, 7, PCI_VENDOR_ID), ==, 0x10051af4);
+        qtest_outl(q, EJECT, 1 << 7);
+        two_deleted(q, "c");
     }
     qtest_quit(q);
 }
@@ -172,7 +195,7 @@ static void test_reset(void)
 
     qtest_qmp_ok(q, DELETE("cold"));
     qtest_qmp_ok(q, "{\"execute\": \"system_reset\"}");
-    balloon_deleted(q, "cold");
+    two_deleted(q, "cold");
     g_assert_cmphex(qtest_inl(q, DOWN), ==, 0);
     qtest_qmp_ok(q, ADD("hot", "5"));
     qtest_qmp_ok(q, "{\"execute\": \"system_reset\"}");
@@ -197,7 +220,7 @@ static void test_hostile(void)
         qtest_outl(q, EJECT, 1u << i);
         qtest_outl(q, EJECT, 1u << i);
     }
-    balloon_deleted(q, "cold");
+    two_deleted(q, "cold");
     for (unsigned i = 0; i < 2000; i++) {
         uint16_t port = 0xae00 + g_rand_int_range(random, 0, 0x18);
         uint32_t value = g_rand_int(random) >> g_rand_int_range(random, 0, 32);
@@ -252,6 +275,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/qtest/hotplug/registers", test_registers);
     g_test_add_func("/qtest/hotplug/plug", test_plug);
+    g_test_add_func("/qtest/hotplug/other-types", test_other_types);
     g_test_add_func("/qtest/hotplug/anonymous", test_anonymous);
     g_test_add_func("/qtest/hotplug/reset", test_reset);
     g_test_add_func("/qtest/hotplug/hostile", test_hostile);
