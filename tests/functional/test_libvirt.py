@@ -401,4 +401,22 @@ def monitor_and_statistics():
     require('no-such' in guest.monitor('{"execute":"no-such"}'), 'a command that is not there')
 
 
+# ---- hot plug ----
+
+NETWORK = "<interface type='user'><mac address='52:54:00:12:34:99'/><model type='virtio'/></interface>"
+
+
+@slow_case
+def interface_is_attached_and_detached():
+    a, _ = hosts()
+    guest = Guest(append='guest.run=watch+-n+1+cat+/proc/net/dev').create(a)
+    with open(a.dir + '/lib/nic.xml', 'w', encoding='utf-8') as f:
+        f.write(NETWORK)
+    guest.virsh('attach-device', '/var/lib/libvirt/nic.xml', '--live')
+    guest.wait_serial(r'eth0:')
+    require('52:54:00:12:34:99' in guest.virsh('domiflist'), guest.virsh('domiflist'))
+    guest.virsh('detach-device', '/var/lib/libvirt/nic.xml', '--live')
+    wait_until(lambda: '52:54:00:12:34:99' not in guest.virsh('domiflist'), 'the interface to be gone')
+
+
 ferry.main()
