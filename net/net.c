@@ -46,8 +46,9 @@ static void part(struct net_client *client)
     forget_kept(peer);
     if (peer->ops->is_nic) {
         change_link(peer, false);
-    } else if (peer->ops->resume) {
-        peer->ops->resume(peer); /* what it sends is lost from now on, and must not pile up in the host */
+    }
+    if (peer->ops->resume) {
+        peer->ops->resume(peer); /* what it sends is lost from now on, and must not pile up before it */
     }
 }
 

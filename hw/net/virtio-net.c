@@ -254,9 +254,12 @@ static bool handle_tx(struct virtio_net *n, struct virtqueue *vq)
 static void nic_resume(struct net_client *client)
 {
     struct virtio_net *n = net_of(client);
+    struct virtqueue *vq = virtio_queue(&n->vdev, VIRTIO_NET_TX);
 
     n->tx_blocked = false;
-    event_notifier_set(&virtio_queue(&n->vdev, VIRTIO_NET_TX)->kick); /* the main loop's turn: this may be in a send */
+    if (vq) {
+        event_notifier_set(&vq->kick); /* the main loop's turn: this may be in a send */
+    }
 }
 
 static bool net_handle_queue(struct virtio_device *vdev, struct virtqueue *vq)
@@ -388,6 +391,7 @@ static void net_reset(struct virtio_device *vdev)
     n->status = n->nic.link_down ? 0 : VIRTIO_NET_S_LINK_UP;
     n->guest_offloads = 0;
     n->offloads_known = false;
+    n->tx_blocked = false;
 }
 
 /* ---- Life ---- */
