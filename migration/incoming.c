@@ -103,9 +103,11 @@ static bool take_images(bool starts)
 /* Big lock held. */
 static void start_guest(void)
 {
+    struct announce_parameters announce = migration_parameters().announce;
     RunState state = global_state_loaded();
     bool starts = state == RUN_STATE_RUNNING && autostart;
 
+    announce_start(&announce, NULL); /* it is here for good, running or not */
     if (take_images(starts) && starts) {
         vm_start();
     } else {

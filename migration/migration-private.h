@@ -8,12 +8,14 @@
 #include "migration/free-page.h"
 #include "migration/migration.h"
 #include "migration/ram.h"
+#include "net/announce.h"
 #include "qapi/qapi-types.h"
 #include "util/clock.h"
 
 /* ---- parameters.c: read by any thread ---- */
 
 struct migration_parameters {
+    struct announce_parameters announce;
     uint64_t max_bandwidth;        /* bytes per second; 0: no limit */
     uint64_t downtime_limit;       /* milliseconds */
     struct auto_converge_parameters throttle;

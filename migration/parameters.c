@@ -10,6 +10,7 @@
 
 static GMutex lock; /* guards the two below; innermost */
 static struct migration_parameters parameters = {
+    .announce = { .initial = 50, .max = 550, .rounds = 5, .step = 100 },
     .max_bandwidth = 128 << 20, .downtime_limit = 300,
     .throttle = { .threshold = 50, .initial = 20, .increment = 10, .most = THROTTLE_MOST },
     .hint_head_start = 2000, .hint_timeout = 20000, .hint_threshold = 25, .hint_growth = 4,
@@ -77,12 +78,20 @@ static bool check_throttle(const MigrationParameters *p, GError **error)
            check_share("cpu-throttle-initial", p->has_cpu_throttle_initial, initial, 1, most, error);
 }
 
+static bool check_announce(const MigrationParameters *p, GError **error)
+{
+    return check_limit("announce-initial", p->has_announce_initial, p->announce_initial, 100000, " ms", error) &&
+           check_limit("announce-max", p->has_announce_max, p->announce_max, 100000, " ms", error) &&
+           check_limit("announce-rounds", p->has_announce_rounds, p->announce_rounds, 1000, "", error) &&
+           check_limit("announce-step", p->has_announce_step, p->announce_step, 10000, " ms", error);
+}
+
 static bool check_parameters(const MigrationParameters *p, GError **error)
 {
     return check_limit("downtime-limit", p->has_downtime_limit, p->downtime_limit, MAX_DOWNTIME_MS, " ms", error) &&
            check_limit("free-page-hint-head-start", p->has_free_page_hint_head_start, p->free_page_hint_head_start,
                        MAX_WAIT_MS, " ms", error) &&
-           check_throttle(p, error) &&
+           check_throttle(p, error) && check_announce(p, error) &&
            check_limit("free-page-hint-timeout", p->has_free_page_hint_timeout, p->free_page_hint_timeout,
                        MAX_WAIT_MS, " ms", error) &&
            check_limit("free-page-hint-threshold", p->has_free_page_hint_threshold, p->free_page_hint_threshold, 100,
@@ -107,6 +116,10 @@ void qmp_migrate_set_parameters(MigrationParameters *p, GError **error)
         return;
     }
     g_mutex_lock(&lock);
+    take(&parameters.announce.initial, p->has_announce_initial, p->announce_initial);
+    take(&parameters.announce.max, p->has_announce_max, p->announce_max);
+    take(&parameters.announce.rounds, p->has_announce_rounds, p->announce_rounds);
+    take(&parameters.announce.step, p->has_announce_step, p->announce_step);
     take(&parameters.max_bandwidth, p->has_max_bandwidth, p->max_bandwidth);
     take(&parameters.downtime_limit, p->has_downtime_limit, p->downtime_limit);
     take_share(&parameters.throttle.threshold, p->has_throttle_trigger_threshold, p->throttle_trigger_threshold);
@@ -136,6 +149,10 @@ MigrationParameters *qmp_query_migrate_parameters(GError **error)
     MigrationParameters *p = g_new0(MigrationParameters, 1);
 
     *p = (MigrationParameters){
+        .has_announce_initial = true, .announce_initial = now.announce.initial,
+        .has_announce_max = true, .announce_max = now.announce.max,
+        .has_announce_rounds = true, .announce_rounds = now.announce.rounds,
+        .has_announce_step = true, .announce_step = now.announce.step,
         .has_max_bandwidth = true, .max_bandwidth = now.max_bandwidth,
         .has_downtime_limit = true, .downtime_limit = now.downtime_limit,
         .has_throttle_trigger_threshold = true, .throttle_trigger_threshold = now.throttle.threshold,

@@ -2,6 +2,7 @@
 /* Backends by type: -netdev on the command line, netdev_add and netdev_del in QMP. */
 #include <string.h>
 
+#include "net/announce.h"
 #include "net/net.h"
 #include "net/netdev-types.h"
 #include "qapi/qapi-commands.h"
@@ -128,6 +129,7 @@ static void find_backend(struct net_client *client, void *opaque)
 
 void netdev_remove_all(void)
 {
+    announce_stop();
     struct net_client *backend;
 
     do {

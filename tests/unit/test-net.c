@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "memory/memory.h"
+#include "net/announce.h"
 #include "net/net.h"
 #include "qapi/qapi-commands.h"
 #include "util/main-loop.h"
@@ -49,7 +50,13 @@ static void fake_destroy(struct net_client *client)
     net_client_cleanup(client);
 }
 
-static const struct net_client_ops nic_ops = { .type = "nic", .is_nic = true, .receive = fake_receive,
+static void fake_announce(struct net_client *client)
+{
+    ((struct fake *)client)->announced++;
+}
+
+static const struct net_client_ops nic_ops = { .announce = fake_announce,
+                                               .type = "nic", .is_nic = true, .receive = fake_receive,
                                                .resume = fake_resume, .link_changed = fake_link_changed };
 static const struct net_client_ops backend_ops = { .type = "fake", .receive = fake_receive, .resume = fake_resume,
                                                    .destroy = fake_destroy };
@@ -120,7 +127,7 @@ static void test_backend_goes(void)
     g_assert_false(send_byte(&nic, 'a'));
     qmp_netdev_del("b", &error);
     g_assert_no_error(error);
-    g_assert_true(nic.client.link_down && !nic.client.peer && nic.link_changes == 1);
+    g_assert_true(nic.client.link_down && !nic.client.peer && nic.link_changes == 1 && nic.resumed == 1);
     g_assert_true(send_byte(&nic, 'b'));
     qmp_netdev_del("b", &error);
     g_assert_true(g_error_matches(error, FERRY_ERROR, FERRY_ERROR_DEVICE_NOT_FOUND));
@@ -244,6 +251,34 @@ static void test_mac(void)
     net_default_mac(mac);
     g_assert_cmphex(nic.client.mac[5], ==, 0x56);
     g_assert_cmphex(mac[5], ==, 0x57);
+    pair_end();
+}
+
+/* Rounds of RARP from the NIC, each with the guest's own; only of those that were named. */
+static void test_announce(void)
+{
+    const struct announce_parameters parameters = { .initial = 1, .max = 2, .rounds = 4, .step = 1 };
+    static const char *const others[] = { "zz", NULL };
+    int64_t end = g_get_monotonic_time() + 10 * G_TIME_SPAN_SECOND;
+    GError *error = NULL;
+
+    pair_up();
+    announce_start(&parameters, others);
+    g_assert_cmpuint(backend.got->len, ==, 0);
+    announce_start(&parameters, NULL);
+    g_assert_cmpstr(backend.got->str, ==, "\xff"); /* to everyone, at once */
+    while (nic.announced < 4 && g_get_monotonic_time() < end) {
+        main_loop_iterate(false);
+    }
+    for (int i = 0; i < 20; i++) {
+        main_loop_iterate(false);
+        g_usleep(1000);
+    }
+    g_assert_cmpuint(nic.announced, ==, 4);
+    g_assert_cmpuint(backend.got->len, ==, 4);
+    qmp_announce_self(0, 0, 1001, 0, NULL, &error);
+    g_assert_nonnull(strstr(error->message, "'rounds'"));
+    g_clear_error(&error);
     pair_end();
 }
 
@@ -433,6 +468,7 @@ int main(int argc, char **argv)
     g_test_add_func("/net/bounded", test_bounded);
     g_test_add_func("/net/reentrance", test_reentrance);
     g_test_add_func("/net/link", test_link);
+    g_test_add_func("/net/announce", test_announce);
     g_test_add_func("/net/mac", test_mac);
     g_test_add_func("/net/options", test_options);
     g_test_add_func("/net/cable/stream", test_stream_cable);
