@@ -251,10 +251,14 @@ static bool stream_ok(struct stream *s, const char *what, GError **error)
     return !stream_error(s) || error_setf(error, "%s: %s", what, stream_error(s)->message);
 }
 
-static bool load_header(struct virtio_device *vdev, struct stream *s, GError **error)
-{
-    uint8_t config[VIRTIO_CONFIG_MAX];
+/* A copy of the configuration, which few devices need: their own fields hold what is in it. */
+struct loaded_config {
     uint32_t length;
+    uint8_t data[VIRTIO_CONFIG_MAX];
+};
+
+static bool load_header(struct virtio_device *vdev, struct stream *s, struct loaded_config *config, GError **error)
+{
 
     vdev->status = stream_get_u8(s);
     vdev->isr = stream_get_u8(s);
@@ -263,11 +267,12 @@ static bool load_header(struct virtio_device *vdev, struct stream *s, GError **e
         return error_setf(error, "queue_sel is %u, expected less than %u", vdev->queue_select, VIRTIO_QUEUE_MAX);
     }
     vdev->guest_features = stream_get_u32(s);
-    length = stream_get_u32(s);
-    if (length > VIRTIO_CONFIG_MAX) {
-        return error_setf(error, "the configuration has %u bytes, expected at most %u", length, VIRTIO_CONFIG_MAX);
+    config->length = stream_get_u32(s);
+    if (config->length > VIRTIO_CONFIG_MAX) {
+        return error_setf(error, "the configuration has %u bytes, expected at most %u", config->length,
+                          VIRTIO_CONFIG_MAX);
     }
-    stream_get_buffer(s, config, length); /* a copy of what the device's own fields hold */
+    stream_get_buffer(s, config->data, config->length);
     return stream_ok(s, "virtio header", error);
 }
 
@@ -327,8 +332,16 @@ static bool load_check(struct virtio_device *vdev, GError **error)
 
 bool virtio_load(struct virtio_device *vdev, struct stream *s, GError **error)
 {
-    return vdev->transport->load_config(vdev, s, error) && load_header(vdev, s, error) &&
-           load_queues(vdev, s, error) &&
-           (!vdev->ops->vmsd || vmstate_load_body(s, vdev->ops->vmsd, vdev, vdev->ops->vmsd->version, error)) &&
-           vmstate_load_body(s, &vmstate_virtio, vdev, vmstate_virtio.version, error) && load_check(vdev, error);
+    struct loaded_config config;
+
+    if (!vdev->transport->load_config(vdev, s, error) || !load_header(vdev, s, &config, error) ||
+        !load_queues(vdev, s, error) ||
+        (vdev->ops->vmsd && !vmstate_load_body(s, vdev->ops->vmsd, vdev, vdev->ops->vmsd->version, error)) ||
+        !vmstate_load_body(s, &vmstate_virtio, vdev, vmstate_virtio.version, error) || !load_check(vdev, error)) {
+        return false;
+    }
+    if (vdev->ops->config_loaded) {
+        vdev->ops->config_loaded(vdev, config.data, config.length);
+    }
+    return true;
 }

@@ -138,10 +138,10 @@ void virtio_update_running(struct virtio_device *vdev)
         virtio_queue_update(&vdev->queues[n]);
     }
     if (!run) {
-        deliver_deferred(vdev); /* the interrupt's state migrates, the wish for it does not */
         if (vdev->ops->running_changed) {
-            vdev->ops->running_changed(vdev, false);
+            vdev->ops->running_changed(vdev, false); /* what was in flight may end here, on its thread */
         }
+        deliver_deferred(vdev); /* the interrupt's state migrates, the wish for it does not */
     }
 }
 

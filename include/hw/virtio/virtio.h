@@ -77,6 +77,8 @@ struct virtio_device_ops {
     const struct vmstate_description *vmsd; /* the device's own part of the stream */
     void (*get_config)(struct virtio_device *vdev, uint8_t *config);
     void (*set_config)(struct virtio_device *vdev, const uint8_t *config);
+    /* What a stream says of it, its length too; features and the device's own fields are loaded. May be NULL. */
+    void (*config_loaded)(struct virtio_device *vdev, const uint8_t *config, uint32_t length);
     /*
      * Pops, handles and pushes a bounded number of chains; true: there is more (it is called again soon). On the
      * queue's thread.
