@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The tables of all device types and machine types of this program. */
 #include "hw/acpi/piix4-pm.h"
+#include "hw/block/virtio-blk.h"
 #include "hw/char/serial.h"
 #include "hw/core/device.h"
 #include "hw/i386/board.h"
@@ -40,6 +41,7 @@ static const struct device_type *const types[] = {
     &pvpanic_type,
     &serial_isa_type,
     &virtio_balloon_pci_type,
+    &virtio_blk_pci_type,
     &virtio_net_pci_type,
     &virtio_rng_pci_type,
     NULL,
