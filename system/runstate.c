@@ -367,6 +367,7 @@ void qmp_cont(GError **error)
     } else if (state == RUN_STATE_INMIGRATE) {
         autostart = true;
     } else if (block_activate_all(error)) { /* a migration may have let the images go */
+        block_backend_reset_io_status();
         vm_start();
     }
 }
