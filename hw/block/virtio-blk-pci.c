@@ -123,6 +123,7 @@ static const struct pci_device_ops blk_pci_ops = {
 const struct device_type virtio_blk_pci_type = {
     .name = "virtio-blk-pci",
     .alias = "virtio-blk",
+    .parents = (const char *const[]){ "virtio-blk-pci-base", "virtio-pci", NULL },
     .bus = "PCI",
     .category = "Storage",
     .description = "Disk over a block node: read, write, flush, discard, write zeroes; several queues",

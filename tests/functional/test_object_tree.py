@@ -146,6 +146,9 @@ def types():
     for name, info in every.items():
         require('parent' not in info if name == 'object' else info['parent'] in every, '%s has no parent' % name)
         require(info.get('abstract', False) == (name not in concrete), '%s: abstract' % name)
+    virtio = {t['name'] for t in vm.qmp.command('qom-list-types', implements='virtio-pci')}
+    named = {n for n in concrete if n.startswith('virtio-') and n.endswith('-pci')}
+    require(virtio == named and all(concrete[n] == n + '-base' for n in named), 'virtio: %r and %r' % (virtio, named))
     pci = {t['name'] for t in vm.qmp.command('qom-list-types', implements='pci-device')}
     require('virtio-balloon-pci' in pci and 'isa-serial' not in pci, 'PCI devices: %r' % pci)
     vm.close()
