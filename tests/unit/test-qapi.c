@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The code that qapi-gen.py writes, for the schema tests/unit/qapi/shapes.json: requests to C and back, and refusals. */
+/* The code that qapi-gen.py writes, for the schema tests/unit/shapes/qapi/shapes.json: requests to C and back, and refusals. */
 #include <string.h>
 
 #include "monitor/monitor.h"
