@@ -27,7 +27,8 @@ struct qmp_session {
     bool pretty;
     GByteArray *request;
     int depth;
-    bool in_string, escaped, skipping;
+    char quote; /* that a string began with; 0: in none */
+    bool escaped, skipping;
     char skip_reason[96];
     struct qmp_session *next;
 };
@@ -167,7 +168,8 @@ static void request_reset(struct qmp_session *s)
     g_byte_array_unref(s->request); /* it may have grown */
     s->request = g_byte_array_new();
     s->depth = 0;
-    s->in_string = s->escaped = s->skipping = false;
+    s->quote = 0;
+    s->escaped = s->skipping = false;
 }
 
 /* From here on input is dropped up to the end of the line. */
@@ -190,7 +192,7 @@ static void request_byte(struct qmp_session *s, char c)
     if (!s->depth && !s->request->len && g_ascii_isspace(c)) {
         return;
     }
-    if (!s->depth && !s->in_string && c != '{' && c != '[') {
+    if (!s->depth && !s->quote && c != '{' && c != '[') {
         /* A request is an object; an array or a lone scalar is collected to its line's end and refused. */
         request_refuse(s, "expecting an object");
         s->skipping = c != '\n';
@@ -201,18 +203,18 @@ static void request_byte(struct qmp_session *s, char c)
         request_refuse(s, "request is longer than 64 MiB");
         return;
     }
-    if (s->in_string) {
+    if (s->quote) {
         if (s->escaped) {
             s->escaped = false;
         } else if (c == '\\') {
             s->escaped = true;
-        } else if (c == '"' || c == '\n') { /* a raw line end cannot be in a string: let the parser say so */
-            s->in_string = false;
+        } else if (c == s->quote || c == '\n') { /* a raw line end cannot be in a string: let the parser say so */
+            s->quote = 0;
         }
         return;
     }
-    if (c == '"') {
-        s->in_string = true;
+    if (c == '"' || c == '\'') {
+        s->quote = c;
     } else if (c == '{' || c == '[') {
         if (++s->depth > JSON_DEPTH_MAX) {
             request_refuse(s, "nested deeper than 1024 levels");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The JSON parser: RFC 8259 word by word, recursive with a bound. */
+/* The JSON parser: RFC 8259 word by word, and strings in single quotes as well; recursive with a bound. */
 #include "util/json.h"
 
 #include <errno.h>
@@ -66,6 +66,11 @@ static void skip_space(struct json_text *t)
     }
 }
 
+static bool at_quote(const struct json_text *t)
+{
+    return t->at < t->end && (*t->at == '"' || *t->at == '\'');
+}
+
 /* White space, and then `c`, if it is there. */
 static bool accept(struct json_text *t, char c)
 {
@@ -123,7 +128,7 @@ static bool parse_unicode(struct json_text *t, GString *string)
 
 static bool parse_escape(struct json_text *t, GString *string)
 {
-    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    static const char from[] = "\"'\\/bfnrt", to[] = "\"'\\/\b\f\n\r\t";
     char c = t->at < t->end ? *t->at++ : '\0';
     const char *known = c ? strchr(from, c) : NULL;
     if (known) {
@@ -140,14 +145,15 @@ static bool parse_escape(struct json_text *t, GString *string)
 static char *parse_string(struct json_text *t)
 {
     g_autoptr(GString) string = g_string_new(NULL);
-    for (t->at++; t->at < t->end && *t->at != '"';) {
+    const char quote = *t->at++;
+    while (t->at < t->end && *t->at != quote) {
         size_t plain = 0;
-        while (t->at + plain < t->end && t->at[plain] != '"' && t->at[plain] != '\\' && (guchar)t->at[plain] >= ' ') {
+        while (t->at + plain < t->end && t->at[plain] != quote && t->at[plain] != '\\' && (guchar)t->at[plain] >= ' ') {
             plain++;
         }
         g_string_append_len(string, t->at, plain);
         t->at += plain;
-        if (t->at == t->end || *t->at == '"') {
+        if (t->at == t->end || *t->at == quote) {
             break;
         }
         if (*t->at != '\\') {
@@ -237,7 +243,7 @@ static JsonNode *parse_object(struct json_text *t)
             return refuse(t, "expected ',' or '}' after an object's member");
         }
         skip_space(t);
-        if (t->at == t->end || *t->at != '"') {
+        if (!at_quote(t)) {
             return refuse(t, "expected a member's name in quotes");
         }
         g_autofree char *name = parse_string(t);
@@ -312,7 +318,7 @@ static JsonNode *parse_value(struct json_text *t)
         t->depth--;
         return node;
     }
-    if (*t->at == '"') {
+    if (at_quote(t)) {
         g_autofree char *string = parse_string(t);
         return string ? json_node_init_string(json_node_alloc(), string) : NULL;
     }

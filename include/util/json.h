@@ -13,7 +13,10 @@
 #define JSON_DEPTH_MAX 1024        /* brackets within brackets */
 #define JSON_VALUES_MAX (1u << 18) /* a value is some 200 bytes of memory, and may be two bytes of text */
 
-/* One JSON value of RFC 8259 with nothing but white space around it; NULL and an error that says at which byte. */
+/*
+ * One JSON value of RFC 8259 with nothing but white space around it; NULL and an error that says at which byte. Strings
+ * may stand in single quotes, as QMP's clients write them in shells.
+ */
 JsonNode *json_text_parse(const char *text, size_t length, GError **error);
 
 /* ASCII only; a string that is not UTF-8 has U+FFFD where it is not. `pretty`: indented lines. Caller frees. */

@@ -32,6 +32,7 @@ static void test_taken(void)
         { "\"\\u00e9\\ud83d\\ude00\\/\\n\\u001f\"", "\"\\u00e9\\ud83d\\ude00/\\n\\u001f\"" },
         { "\"\xc3\xa9\xf0\x9f\x98\x80\"", "\"\\u00e9\\ud83d\\ude00\"" },
         { "\"\"", "\"\"" },
+        { "{'a':'it\\'s \"b\"'}", "{\"a\": \"it's \\\"b\\\"\"}" },
     };
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autofree char *printed = parse_and_print(rows[i].text);
@@ -55,7 +56,8 @@ static void test_refused(void)
         { "", "expected a value" }, { "{", "member's name" }, { "[", "expected a value" }, { "[1", "',' or ']'" },
         { "[1,]", "expected a value" }, { "{\"a\":1,}", "at byte 7: expected a member's name" },
         { "{\"a\" 1}", "expected ':' after 'a'" }, { "{\"a\":1 \"b\":2}", "',' or '}'" },
-        { "{\"a\":1,\"b\":{\"a\":1},\"a\":2}", "member 'a' is there twice" }, { "{'a':1}", "in quotes" },
+        { "{\"a\":1,\"b\":{\"a\":1},\"a\":2}", "member 'a' is there twice" }, { "{a:1}", "in quotes" },
+        { "'a\"", "string without end" },
         { "truth", "invalid keyword 'truth'" }, { "1 2", "expected the end" }, { "}", "expected a value" },
         { "/* x */ 1", "at byte 0: expected a value" }, { "18446744073709551616", "integer 18446744073709551616" },
         { "-9223372036854775809", "out of range, expected -9223372036854775808 to 18446744073709551615" },
