@@ -130,6 +130,7 @@ const struct device_type virtio_blk_pci_type = {
     .size = sizeof(struct virtio_blk_pci),
     .user_creatable = true,
     .hotpluggable = true,
+    .backend = "virtio-backend",
     .properties = properties,
     .vmstate = &vmstate_virtio_blk,
     .ops = &blk_pci_ops,

@@ -401,6 +401,35 @@ def monitor_and_statistics():
     require('no-such' in guest.monitor('{"execute":"no-such"}'), 'a command that is not there')
 
 
+# ---- disks ----
+
+DISK = """<disk type='file' device='disk'><driver name='qemu' type='raw' cache='none'/><source file='%s'/>
+<target dev='vda' bus='virtio'/></disk>"""
+
+
+def image(folder, mib):
+    path = os.path.join(folder, 'disk.raw')
+    with open(path, 'wb') as f:
+        f.truncate(mib << 20)
+    return path
+
+
+def blocks_written(guest):
+    return int(re.search(r'vda wr_req (\d+)', guest.virsh('domblkstat', 'vda')).group(1))
+
+
+@slow_case
+def disk_moves():
+    """A guest that writes to its disk goes there and back, and goes on writing at each place."""
+    a, b = hosts()
+    guest = Guest(append='guest.run=dd+if=/dev/zero+of=/dev/vda+bs=4k+oflag=direct',
+                  devices=DISK % image(os.path.dirname(a.dir), 4096)).create(a)
+    for _ in range(2):
+        wait_until(lambda: blocks_written(guest) > 100, 'the guest to write')
+        hop(guest, a, b, '--live', '--unsafe')
+    wait_until(lambda: blocks_written(guest) > 100, 'the guest to write where it began')
+
+
 # ---- hot plug ----
 
 NETWORK = "<interface type='user'><mac address='52:54:00:12:34:99'/><model type='virtio'/></interface>"
@@ -417,6 +446,19 @@ def interface_is_attached_and_detached():
     require('52:54:00:12:34:99' in guest.virsh('domiflist'), guest.virsh('domiflist'))
     guest.virsh('detach-device', '/var/lib/libvirt/nic.xml', '--live')
     wait_until(lambda: '52:54:00:12:34:99' not in guest.virsh('domiflist'), 'the interface to be gone')
+
+
+@slow_case
+def disk_is_attached_and_detached():
+    a, _ = hosts()
+    guest = Guest(append='guest.run=watch+-n+1+cat+/proc/partitions').create(a)
+    path = '/var/lib/libvirt/' + os.path.basename(image(a.dir + '/lib', 8))
+    guest.virsh('attach-disk', path, 'vdb', '--driver', 'qemu', '--subdriver', 'raw', '--targetbus', 'virtio', '--live')
+    guest.wait_serial(r'8192 vda')
+    require('vdb' in guest.virsh('domblklist'), guest.virsh('domblklist'))
+    guest.virsh('detach-disk', 'vdb', '--live')
+    wait_until(lambda: 'vdb' not in guest.virsh('domblklist'), 'the disk to be gone')
+    wait_until(lambda: 'vda' not in guest.serial()[-250:], 'the guest to see it gone')
 
 
 ferry.main()
