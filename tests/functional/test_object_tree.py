@@ -256,6 +256,12 @@ def help_and_introspection_agree():
                           universal_newlines=True).stdout
     helped = {line.split('"')[1] for line in text.split('\n') if line.startswith('name "')}
     require(helped and helped <= devices, 'only in help: %r' % (helped - devices))
+    schema = {e['name']: e for e in vm.qmp.command('query-qmp-schema')}
+    for option, enumeration in (('-object', 'ObjectType'), ('-netdev', 'NetClientDriver')):
+        text = subprocess.run([ferry.BINARY, option, 'help'], stdout=subprocess.PIPE, check=True,
+                              universal_newlines=True).stdout
+        helped = {line.split()[0] for line in text.split('\n')[1:] if line}
+        require(helped == set(schema[enumeration]['values']), '%s help says %r' % (option, helped))
     vm.close()
 
 
