@@ -62,7 +62,7 @@ static void add_node_info(struct block_node *node, void *opaque)
 
 GPtrArray *qmp_query_named_block_nodes(bool has_flat, bool flat, GError **error)
 {
-    GPtrArray *list = g_ptr_array_new();
+    GPtrArray *list = qapi_list_of_BlockDeviceInfo_new();
 
     block_node_foreach(add_node_info, list);
     return list;
@@ -70,7 +70,7 @@ GPtrArray *qmp_query_named_block_nodes(bool has_flat, bool flat, GError **error)
 
 GPtrArray *qmp_query_block(GError **error)
 {
-    GPtrArray *list = g_ptr_array_new(), *backends = block_backends();
+    GPtrArray *list = qapi_list_of_BlockInfo_new(), *backends = block_backends();
 
     for (guint i = 0; i < backends->len; i++) {
         const struct block_backend *blk = backends->pdata[i];
@@ -112,7 +112,7 @@ static BlockStats *node_stats(const struct block_node *node)
     stats->node_name = g_strdup(node->name);
     stats->stats = g_new0(BlockDeviceStats, 1);
     stats->stats->wr_highest_offset = node->highest_write;
-    stats->stats->timed_stats = g_ptr_array_new();
+    stats->stats->timed_stats = qapi_list_of_BlockDeviceTimedStats_new();
     stats->driver_specific = file_stats(node);
     stats->parent = node->child ? node_stats(node->child) : NULL;
     return stats;
@@ -163,7 +163,7 @@ static BlockStats *backend_stats(const struct block_backend *blk)
 
 GPtrArray *qmp_query_blockstats(bool has_query_nodes, bool query_nodes, GError **error)
 {
-    GPtrArray *list = g_ptr_array_new(), *backends = block_backends();
+    GPtrArray *list = qapi_list_of_BlockStats_new(), *backends = block_backends();
 
     pthread_mutex_lock(&block_stats_lock);
     if (has_query_nodes && query_nodes) {
