@@ -46,7 +46,7 @@ struct virtio_net {
     bool offloads_known;                     /* chosen by the driver's features, or loaded */
     bool tx_blocked;                         /* the backend is full; resume() comes */
     bool filter_event_due;                   /* nobody was told since the last query-rx-filter */
-    uint8_t packet[NET_PACKET_MAX];          /* one on its way out */
+    _Alignas(8) uint8_t packet[NET_PACKET_MAX]; /* one on its way out; begins with a struct virtio_net_hdr */
 };
 
 bool virtio_net_realize(struct virtio_net *n, struct device *device, const struct virtio_transport_ops *transport,
