@@ -166,8 +166,8 @@ def stopped_by_an_error():
         ferry.migrate(vm, target)
         vm.close()
         target.take_over(vm)
-        if target.qmp.command('query-status')['status'] != 'running':
-            target.qmp.command('cont')
+        ferry.wait_status(target, 'io-error') # as it was at the source; `cont` before its end would be forgotten
+        target.qmp.command('cont')
         target.expect(rb'WRITE-ENDED 0', 30)
         with open(disk.path, 'rb') as f:
             f.seek(9 * 512)
