@@ -279,9 +279,11 @@ static bool add_queues(struct virtio_blk *b, GError **error)
     return true;
 }
 
-bool virtio_blk_realize(struct virtio_blk *b, struct device *device, const struct virtio_transport_ops *transport,
-                        GError **error)
+bool virtio_blk_realize(struct virtio_device *vdev, struct device *device,
+                        const struct virtio_transport_ops *transport, GError **error)
 {
+    struct virtio_blk *b = (struct virtio_blk *)vdev;
+
     if (!check_sizes(b, error) || !check_counts(b, error) || !find_iothread(b, error) ||
         !open_backend(b, device, error) || !check_geometry(b, error)) {
         return false;
@@ -290,8 +292,10 @@ bool virtio_blk_realize(struct virtio_blk *b, struct device *device, const struc
     return virtio_init(&b->vdev, device, &virtio_blk_ops, transport, config_length(b), error) && add_queues(b, error);
 }
 
-void virtio_blk_unrealize(struct virtio_blk *b)
+void virtio_blk_unrealize(struct virtio_device *vdev)
 {
+    struct virtio_blk *b = (struct virtio_blk *)vdev;
+
     if (b->vdev.ops) {
         virtio_cleanup(&b->vdev); /* waits for what is in flight */
     }

@@ -1,71 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* "virtio-net-pci": the network device as a PCI function, with its properties and its section of the stream. */
+/* "virtio-net-pci": the network device as a PCI function, with its properties. */
 #include "hw/net/virtio-net.h"
 #include "hw/virtio/virtio-pci.h"
-#include "migration/stream.h"
-#include "migration/vmstate.h"
 #include "qapi/qapi-commands.h"
 
 struct virtio_net_pci {
     struct virtio_pci proxy; /* first */
     struct virtio_net net;
-};
-
-static bool net_pci_realize(struct pci_device *dev, GError **error)
-{
-    struct virtio_net_pci *p = (struct virtio_net_pci *)dev;
-
-    if (!virtio_pci_check(&p->proxy, &p->net.vdev, error)) {
-        return false;
-    }
-    if (!virtio_net_realize(&p->net, &dev->device, &virtio_pci_transport_ops, error)) {
-        virtio_net_unrealize(&p->net);
-        return false;
-    }
-    if (!virtio_pci_plug(&p->proxy, error)) {
-        virtio_pci_unplug(&p->proxy);
-        virtio_net_unrealize(&p->net);
-        return false;
-    }
-    return true;
-}
-
-static void net_pci_unrealize(struct pci_device *dev)
-{
-    struct virtio_net_pci *p = (struct virtio_net_pci *)dev;
-
-    virtio_net_unrealize(&p->net);
-    virtio_pci_unplug(&p->proxy);
-}
-
-static void net_pci_reset(struct device *dev)
-{
-    virtio_pci_reset(&((struct virtio_net_pci *)dev)->proxy);
-}
-
-/* ---- The section: one hand-made field ---- */
-
-static void section_put(struct stream *s, const void *element, size_t size, const struct vmstate_field *field)
-{
-    virtio_save(&((struct virtio_net_pci *)element)->net.vdev, s);
-}
-
-static bool section_get(struct stream *s, void *element, size_t size, const struct vmstate_field *field,
-                        GError **error)
-{
-    return virtio_load(&((struct virtio_net_pci *)element)->net.vdev, s, error);
-}
-
-static const struct vmstate_info section_info = { .name = "virtio", .get = section_get, .put = section_put };
-
-static const struct vmstate_description vmstate_virtio_net = {
-    .name = "virtio-net",
-    .version = 11,
-    .minimum_version = 11,
-    .fields = (const struct vmstate_field[]){
-        VMSTATE_CUSTOM_WHOLE("virtio", struct virtio_net_pci, section_info),
-        VMSTATE_END,
-    },
 };
 
 /* ---- query-rx-filter ---- */
@@ -139,31 +80,16 @@ static const struct property properties[] = {
     PROPERTY_END,
 };
 
-static const struct pci_device_ops net_pci_ops = {
-    .vendor_id = 0x1af4,
-    .device_id = 0x1000,
-    .class_id = 0x0200,
-    .realize = net_pci_realize,
-    .unrealize = net_pci_unrealize,
-    .config_read = virtio_pci_config_read,
-    .config_write = virtio_pci_config_write,
+static const struct virtio_pci_ops net_pci_ops = {
+    .pci = VIRTIO_PCI_FUNCTION(0x1000, 0x0200),
+    .device_offset = offsetof(struct virtio_net_pci, net.vdev),
+    .realize = virtio_net_realize,
+    .unrealize = virtio_net_unrealize,
 };
 
 const struct device_type virtio_net_pci_type = {
-    .name = "virtio-net-pci",
-    .alias = "virtio-net",
-    .parents = (const char *const[]){ "virtio-net-pci-base", "virtio-pci", NULL },
-    .bus = "PCI",
+    VIRTIO_PCI_TYPE("virtio-net", struct virtio_net_pci, &net_pci_ops, 11),
     .category = "Network",
     .description = "Network device over a -netdev",
-    .size = sizeof(struct virtio_net_pci),
-    .user_creatable = true,
-    .hotpluggable = true,
-    .backend = "virtio-backend",
     .properties = properties,
-    .vmstate = &vmstate_virtio_net,
-    .ops = &net_pci_ops,
-    .realize = pci_device_realize,
-    .unrealize = pci_device_unrealize,
-    .reset = net_pci_reset,
 };

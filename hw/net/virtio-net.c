@@ -513,10 +513,10 @@ static void init_nic(struct virtio_net *n, const struct device *device)
     net_client_init(&n->nic, &nic_ops, name);
 }
 
-bool virtio_net_realize(struct virtio_net *n, struct device *device, const struct virtio_transport_ops *transport,
-                        GError **error)
+bool virtio_net_realize(struct virtio_device *vdev, struct device *device,
+                        const struct virtio_transport_ops *transport, GError **error)
 {
-    struct virtio_device *vdev = &n->vdev;
+    struct virtio_net *n = (struct virtio_net *)vdev;
 
     if (!check_properties(n, error)) {
         return false;
@@ -533,8 +533,10 @@ bool virtio_net_realize(struct virtio_net *n, struct device *device, const struc
            virtio_add_queue(vdev, 64, error);
 }
 
-void virtio_net_unrealize(struct virtio_net *n)
+void virtio_net_unrealize(struct virtio_device *vdev)
 {
+    struct virtio_net *n = (struct virtio_net *)vdev;
+
     if (n->vdev.ops) {
         virtio_cleanup(&n->vdev);
     }

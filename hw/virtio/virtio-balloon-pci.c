@@ -1,70 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* "virtio-balloon-pci": the memory balloon as a PCI function, with its properties and its section of the stream. */
+/* "virtio-balloon-pci": the memory balloon as a PCI function, with its properties. */
 #include "hw/virtio/virtio-balloon.h"
 #include "hw/virtio/virtio-pci.h"
-#include "migration/stream.h"
-#include "migration/vmstate.h"
 
 struct virtio_balloon_pci {
     struct virtio_pci proxy; /* first */
     struct virtio_balloon balloon;
-};
-
-static bool balloon_pci_realize(struct pci_device *dev, GError **error)
-{
-    struct virtio_balloon_pci *p = (struct virtio_balloon_pci *)dev;
-
-    if (!virtio_pci_check(&p->proxy, &p->balloon.vdev, error)) {
-        return false;
-    }
-    if (!virtio_balloon_realize(&p->balloon, &dev->device, &virtio_pci_transport_ops, error)) {
-        virtio_balloon_unrealize(&p->balloon);
-        return false;
-    }
-    if (!virtio_pci_plug(&p->proxy, error)) {
-        virtio_pci_unplug(&p->proxy);
-        virtio_balloon_unrealize(&p->balloon);
-        return false;
-    }
-    return true;
-}
-
-static void balloon_pci_unrealize(struct pci_device *dev)
-{
-    struct virtio_balloon_pci *p = (struct virtio_balloon_pci *)dev;
-
-    virtio_balloon_unrealize(&p->balloon);
-    virtio_pci_unplug(&p->proxy);
-}
-
-static void balloon_pci_reset(struct device *dev)
-{
-    virtio_pci_reset(&((struct virtio_balloon_pci *)dev)->proxy);
-}
-
-/* ---- The section: one hand-made field ---- */
-
-static void section_put(struct stream *s, const void *element, size_t size, const struct vmstate_field *field)
-{
-    virtio_save(&((struct virtio_balloon_pci *)element)->balloon.vdev, s);
-}
-
-static bool section_get(struct stream *s, void *element, size_t size, const struct vmstate_field *field,
-                        GError **error)
-{
-    return virtio_load(&((struct virtio_balloon_pci *)element)->balloon.vdev, s, error);
-}
-
-static const struct vmstate_info section_info = { .name = "virtio", .get = section_get, .put = section_put };
-
-static const struct vmstate_description vmstate_virtio_balloon = {
-    .name = "virtio-balloon",
-    .version = 1,
-    .minimum_version = 1,
-    .fields = (const struct vmstate_field[]){
-        VMSTATE_CUSTOM_WHOLE("virtio", struct virtio_balloon_pci, section_info),
-        VMSTATE_END,
-    },
 };
 
 /* ---- Properties ---- */
@@ -115,32 +56,17 @@ static const struct property properties[] = {
 
 /* ---- The type ---- */
 
-static const struct pci_device_ops balloon_pci_ops = {
-    .vendor_id = 0x1af4,
-    .device_id = 0x1002,
-    .class_id = 0x00ff,
-    .realize = balloon_pci_realize,
-    .unrealize = balloon_pci_unrealize,
-    .config_read = virtio_pci_config_read,
-    .config_write = virtio_pci_config_write,
+static const struct virtio_pci_ops balloon_pci_ops = {
+    .pci = VIRTIO_PCI_FUNCTION(0x1002, 0x00ff),
+    .device_offset = offsetof(struct virtio_balloon_pci, balloon.vdev),
+    .realize = virtio_balloon_realize,
+    .unrealize = virtio_balloon_unrealize,
 };
 
 const struct device_type virtio_balloon_pci_type = {
-    .name = "virtio-balloon-pci",
-    .alias = "virtio-balloon",
-    .parents = (const char *const[]){ "virtio-balloon-pci-base", "virtio-pci", NULL },
-    .bus = "PCI",
+    VIRTIO_PCI_TYPE("virtio-balloon", struct virtio_balloon_pci, &balloon_pci_ops, 1),
     .category = "Misc",
     .description = "Memory balloon: inflate, deflate, statistics, free page hints, bitmaps and reporting",
-    .size = sizeof(struct virtio_balloon_pci),
-    .user_creatable = true,
-    .hotpluggable = true,
-    .backend = "virtio-backend",
     .properties = properties,
     .dynamic = dynamic_properties,
-    .vmstate = &vmstate_virtio_balloon,
-    .ops = &balloon_pci_ops,
-    .realize = pci_device_realize,
-    .unrealize = pci_device_unrealize,
-    .reset = balloon_pci_reset,
 };

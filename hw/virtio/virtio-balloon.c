@@ -640,9 +640,10 @@ static bool add_queues(struct virtio_balloon *b, GError **error)
            (!b->free_page_bitmap || virtio_add_queue(vdev, 128, error));
 }
 
-bool virtio_balloon_realize(struct virtio_balloon *b, struct device *device,
+bool virtio_balloon_realize(struct virtio_device *vdev, struct device *device,
                             const struct virtio_transport_ops *transport, GError **error)
 {
+    struct virtio_balloon *b = (struct virtio_balloon *)vdev;
     struct free_page_provider *const sources[BALLOON_SOURCES] = { &b->bitmap_provider, &b->provider };
 
     b->vdev.host_features |= balloon_features(b);
@@ -654,8 +655,10 @@ bool virtio_balloon_realize(struct virtio_balloon *b, struct device *device,
            balloon_register(&broker_ops, b, sources, error);
 }
 
-void virtio_balloon_unrealize(struct virtio_balloon *b)
+void virtio_balloon_unrealize(struct virtio_device *vdev)
 {
+    struct virtio_balloon *b = (struct virtio_balloon *)vdev;
+
     balloon_unregister(b);
     balloon_stats_cleanup(b);
     virtio_cleanup(&b->vdev);

@@ -249,6 +249,24 @@ const struct virtio_transport_ops virtio_pci_transport_ops = {
     .extra_opaque = transport_extra_opaque,
 };
 
+/* The section of every virtio-pci type is one hand-made field. */
+static void section_put(struct stream *s, const void *element, size_t size, const struct vmstate_field *field)
+{
+    virtio_save(((const struct virtio_pci *)element)->vdev, s);
+}
+
+static bool section_get(struct stream *s, void *element, size_t size, const struct vmstate_field *field,
+                        GError **error)
+{
+    return virtio_load(((struct virtio_pci *)element)->vdev, s, error);
+}
+
+static const struct vmstate_info section_info = { .name = "virtio", .get = section_get, .put = section_put };
+const struct vmstate_field virtio_pci_section[] = {
+    VMSTATE_CUSTOM_WHOLE("virtio", struct virtio_pci, section_info),
+    VMSTATE_END,
+};
+
 /* ---- Life ---- */
 
 void virtio_pci_reset(struct virtio_pci *proxy)
@@ -259,11 +277,13 @@ void virtio_pci_reset(struct virtio_pci *proxy)
     memset(proxy->queues, 0, sizeof(proxy->queues));
 }
 
-bool virtio_pci_check(struct virtio_pci *proxy, struct virtio_device *vdev, GError **error)
+void virtio_pci_device_reset(struct device *dev)
 {
-    proxy->vdev = vdev;
-    proxy->legacy = proxy->disable_legacy != ON_OFF_AUTO_ON;
-    proxy->modern = !proxy->disable_modern;
+    virtio_pci_reset((struct virtio_pci *)dev);
+}
+
+static bool check_properties(const struct virtio_pci *proxy, GError **error)
+{
     if (!proxy->legacy && !proxy->modern) {
         return error_setf(error, "%s: disable-legacy=on and disable-modern=on leave no interface; set one to off",
                           proxy->pci.device.type->name);
@@ -272,14 +292,17 @@ bool virtio_pci_check(struct virtio_pci *proxy, struct virtio_device *vdev, GErr
         return error_setf(error, "%s: vectors=%u is not between 0 and %d", proxy->pci.device.type->name,
                           proxy->vectors, PCI_MSIX_FLAGS_QSIZE + 1);
     }
-    vdev->host_features = (proxy->notify_on_empty ? VIRTIO_FEATURE(VIRTIO_F_NOTIFY_ON_EMPTY_BIT) : 0) |
-                          (proxy->any_layout ? VIRTIO_FEATURE(VIRTIO_F_ANY_LAYOUT_BIT) : 0) |
-                          (proxy->indirect_desc ? VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC) : 0) |
-                          (proxy->event_idx ? VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX) : 0) |
-                          (proxy->queue_reset ? VIRTIO_FEATURE(VIRTIO_F_RING_RESET_BIT) : 0) |
-                          (proxy->modern ? VIRTIO_FEATURE(VIRTIO_F_VERSION_1) : 0) |
-                          VIRTIO_FEATURE(VIRTIO_F_BAD_FEATURE_BIT);
     return true;
+}
+
+static uint64_t transport_features(const struct virtio_pci *proxy)
+{
+    return (proxy->notify_on_empty ? VIRTIO_FEATURE(VIRTIO_F_NOTIFY_ON_EMPTY_BIT) : 0) |
+           (proxy->any_layout ? VIRTIO_FEATURE(VIRTIO_F_ANY_LAYOUT_BIT) : 0) |
+           (proxy->indirect_desc ? VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC) : 0) |
+           (proxy->event_idx ? VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX) : 0) |
+           (proxy->queue_reset ? VIRTIO_FEATURE(VIRTIO_F_RING_RESET_BIT) : 0) |
+           (proxy->modern ? VIRTIO_FEATURE(VIRTIO_F_VERSION_1) : 0) | VIRTIO_FEATURE(VIRTIO_F_BAD_FEATURE_BIT);
 }
 
 static void set_identity(struct virtio_pci *proxy)
@@ -315,7 +338,8 @@ static bool add_msix(struct virtio_pci *proxy, GError **error)
     return true;
 }
 
-bool virtio_pci_plug(struct virtio_pci *proxy, GError **error)
+/* Identity, capabilities and BARs for a device whose queues exist. */
+static bool plug(struct virtio_pci *proxy, GError **error)
 {
     g_assert(proxy->vdev->queue_count <= VIRTIO_PCI_QUEUES);
     set_identity(proxy);
@@ -334,7 +358,7 @@ bool virtio_pci_plug(struct virtio_pci *proxy, GError **error)
     return true;
 }
 
-void virtio_pci_unplug(struct virtio_pci *proxy)
+static void unplug(struct virtio_pci *proxy)
 {
     msix_cleanup(&proxy->pci);
     if (proxy->modern) {
@@ -346,4 +370,44 @@ void virtio_pci_unplug(struct virtio_pci *proxy)
     if (proxy->vectors) {
         memory_region_cleanup(&proxy->msix_bar);
     }
+}
+
+/* What depends on the properties alone, so that the device can ask what the transport has. */
+static bool prepare(struct virtio_pci *proxy, const struct virtio_pci_ops *ops, GError **error)
+{
+    proxy->vdev = (struct virtio_device *)((char *)proxy + ops->device_offset);
+    proxy->legacy = proxy->disable_legacy != ON_OFF_AUTO_ON;
+    proxy->modern = !proxy->disable_modern;
+    proxy->vdev->host_features = transport_features(proxy);
+    return check_properties(proxy, error);
+}
+
+bool virtio_pci_realize(struct pci_device *dev, GError **error)
+{
+    struct virtio_pci *proxy = (struct virtio_pci *)dev;
+    const struct virtio_pci_ops *ops = dev->device.type->ops;
+    bool vectors_auto = ops->vectors && proxy->vectors == VIRTIO_PCI_VECTORS_AUTO;
+
+    proxy->vectors = vectors_auto ? 0 : proxy->vectors;
+    if (!prepare(proxy, ops, error)) {
+        return false;
+    }
+    if (!ops->realize(proxy->vdev, &dev->device, &virtio_pci_transport_ops, error)) {
+        ops->unrealize(proxy->vdev);
+        return false;
+    }
+    proxy->vectors = vectors_auto ? ops->vectors(proxy->vdev) : proxy->vectors;
+    if (!plug(proxy, error)) {
+        virtio_pci_unrealize(dev);
+        return false;
+    }
+    return true;
+}
+
+void virtio_pci_unrealize(struct pci_device *dev)
+{
+    struct virtio_pci *proxy = (struct virtio_pci *)dev;
+
+    ((const struct virtio_pci_ops *)dev->device.type->ops)->unrealize(proxy->vdev);
+    unplug(proxy);
 }

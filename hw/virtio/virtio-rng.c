@@ -114,9 +114,11 @@ static bool find_source(struct virtio_rng *r, GError **error)
     return true;
 }
 
-bool virtio_rng_realize(struct virtio_rng *r, struct device *device, const struct virtio_transport_ops *transport,
-                        GError **error)
+bool virtio_rng_realize(struct virtio_device *vdev, struct device *device,
+                        const struct virtio_transport_ops *transport, GError **error)
 {
+    struct virtio_rng *r = (struct virtio_rng *)vdev;
+
     if (!r->period_ms) {
         return error_setf(error, "'period' parameter expects a positive integer");
     }
@@ -129,8 +131,10 @@ bool virtio_rng_realize(struct virtio_rng *r, struct device *device, const struc
            virtio_add_queue(&r->vdev, QUEUE_SIZE, error);
 }
 
-void virtio_rng_unrealize(struct virtio_rng *r)
+void virtio_rng_unrealize(struct virtio_device *vdev)
 {
+    struct virtio_rng *r = (struct virtio_rng *)vdev;
+
     if (!r->rng) {
         return;
     }

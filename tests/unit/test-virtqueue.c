@@ -68,37 +68,20 @@ static const struct virtio_device_ops echo_ops = {
     .handle_queue = echo_handle, .reset = echo_reset,
 };
 
-static bool echo_realize(struct pci_device *dev, GError **error)
+static bool echo_realize(struct virtio_device *vdev, struct device *device,
+                         const struct virtio_transport_ops *transport, GError **error)
 {
-    struct echo *e = (struct echo *)dev;
-
-    return virtio_pci_check(&e->proxy, &e->vdev, error) &&
-           virtio_init(&e->vdev, &dev->device, &echo_ops, &virtio_pci_transport_ops, 4, error) &&
-           virtio_add_queue(&e->vdev, GUEST_NUM, error) && virtio_add_queue(&e->vdev, GUEST_NUM, error) &&
-           virtio_pci_plug(&e->proxy, error);
+    return virtio_init(vdev, device, &echo_ops, transport, 4, error) && virtio_add_queue(vdev, GUEST_NUM, error) &&
+           virtio_add_queue(vdev, GUEST_NUM, error);
 }
 
-static void echo_unrealize(struct pci_device *dev)
-{
-    struct echo *e = (struct echo *)dev;
-
-    virtio_cleanup(&e->vdev);
-    virtio_pci_unplug(&e->proxy);
-}
-
-static void echo_device_reset(struct device *dev)
-{
-    virtio_pci_reset(&((struct echo *)dev)->proxy);
-}
-
-static const struct pci_device_ops echo_pci_ops = {
-    .vendor_id = 0x1af4, .device_id = 0x1002, .class_id = 0x00ff, .realize = echo_realize, .unrealize = echo_unrealize,
-    .config_read = virtio_pci_config_read, .config_write = virtio_pci_config_write,
+static const struct virtio_pci_ops echo_pci_ops = {
+    .pci = VIRTIO_PCI_FUNCTION(0x1002, 0x00ff), .device_offset = offsetof(struct echo, vdev),
+    .realize = echo_realize, .unrealize = virtio_cleanup,
 };
 static const struct property echo_properties[] = { VIRTIO_PCI_PROPERTIES(struct echo, proxy, 0), PROPERTY_END };
 static const struct device_type echo_type = {
-    .name = "echo", .bus = "PCI", .size = sizeof(struct echo), .properties = echo_properties, .ops = &echo_pci_ops,
-    .no_state = "a toy", .realize = pci_device_realize, .unrealize = pci_device_unrealize, .reset = echo_device_reset,
+    VIRTIO_PCI_TYPE("echo", struct echo, &echo_pci_ops, 1), .properties = echo_properties,
 };
 static const struct device_type *const types[] = { &echo_type, NULL };
 

@@ -45,9 +45,9 @@ struct virtio_blk {
 };
 
 /* virtio-blk.c */
-bool virtio_blk_realize(struct virtio_blk *b, struct device *device, const struct virtio_transport_ops *transport,
-                        GError **error);
-void virtio_blk_unrealize(struct virtio_blk *b);
+bool virtio_blk_realize(struct virtio_device *vdev, struct device *device,
+                        const struct virtio_transport_ops *transport, GError **error);
+void virtio_blk_unrealize(struct virtio_device *vdev);
 
 /* virtio-blk-request.c */
 bool virtio_blk_handle_queue(struct virtio_device *vdev, struct virtqueue *vq);

@@ -49,9 +49,9 @@ struct virtio_net {
     _Alignas(8) uint8_t packet[NET_PACKET_MAX]; /* one on its way out; begins with a struct virtio_net_hdr */
 };
 
-bool virtio_net_realize(struct virtio_net *n, struct device *device, const struct virtio_transport_ops *transport,
-                        GError **error);
-void virtio_net_unrealize(struct virtio_net *n);
+bool virtio_net_realize(struct virtio_device *vdev, struct device *device,
+                        const struct virtio_transport_ops *transport, GError **error);
+void virtio_net_unrealize(struct virtio_device *vdev);
 unsigned virtio_net_header_length(const struct virtio_net *n); /* of the guest's packets */
 /* Whether the driver may send a packet of `length` bytes behind this header, by the features it has negotiated. */
 bool virtio_net_header_allowed(const struct virtio_net *n, const struct virtio_net_hdr *header, size_t length);

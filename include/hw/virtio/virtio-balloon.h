@@ -131,8 +131,8 @@ bool balloon_bitmap_next_runs(struct balloon_cursor *cursor, balloon_run_fn *run
 extern const struct device_type virtio_balloon_pci_type;
 extern const struct virtio_device_ops virtio_balloon_ops;
 /* Queues and what the host offers, after the transport's check. On failure virtio_balloon_unrealize() undoes it. */
-bool virtio_balloon_realize(struct virtio_balloon *b, struct device *device,
+bool virtio_balloon_realize(struct virtio_device *vdev, struct device *device,
                             const struct virtio_transport_ops *transport, GError **error);
-void virtio_balloon_unrealize(struct virtio_balloon *b);
+void virtio_balloon_unrealize(struct virtio_device *vdev);
 
 #endif

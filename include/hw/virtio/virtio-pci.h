@@ -6,6 +6,7 @@
 #include "accel/kvm.h"
 #include "hw/pci/pci.h"
 #include "hw/virtio/virtio.h"
+#include "migration/vmstate.h"
 
 #define VIRTIO_PCI_QUEUES 8 /* as many as any device of ours has */
 
@@ -57,15 +58,46 @@ struct virtio_pci {
     PROPERTY(BOOL, "any_layout", _struct, _field.any_layout, true, "on/off"),                                      \
     PROPERTY(BOOL, "queue_reset", _struct, _field.queue_reset, true, "on/off")
 
-extern const struct virtio_transport_ops virtio_pci_transport_ops;
+#define VIRTIO_PCI_VECTORS_AUTO UINT32_MAX /* "vectors", for types that can say how many they want */
 
-/* Checks the properties and sets what depends on them (`legacy`, `modern`, host features); before virtio_init(). */
-bool virtio_pci_check(struct virtio_pci *proxy, struct virtio_device *vdev, GError **error);
-/* Identity, capabilities and BARs for a device whose queues exist. */
-bool virtio_pci_plug(struct virtio_pci *proxy, GError **error);
-void virtio_pci_unplug(struct virtio_pci *proxy);
-void virtio_pci_reset(struct virtio_pci *proxy);
-/* struct pci_device_ops.config_read/write of every virtio-pci type. */
+/*
+ * What makes a virtio device a PCI function. The shell of a type (virtio-balloon-pci.c, …) is a struct that holds a
+ * struct virtio_pci first and then the device's, a const struct virtio_pci_ops of facts, properties, and a struct
+ * device_type made of VIRTIO_PCI_TYPE; life and state are virtio-pci.c's.
+ */
+struct virtio_pci_ops {
+    struct pci_device_ops pci;   /* first: it is what struct device_type.ops points to */
+    size_t device_offset;        /* of the struct virtio_device in the shell's struct */
+    /* Queues and what the host offers, after the transport's check. On failure `unrealize` undoes it. */
+    bool (*realize)(struct virtio_device *vdev, struct device *device, const struct virtio_transport_ops *transport,
+                    GError **error);
+    void (*unrealize)(struct virtio_device *vdev);
+    /* How many vectors VIRTIO_PCI_VECTORS_AUTO is, of a realized device; NULL: there is no auto. */
+    uint32_t (*vectors)(const struct virtio_device *vdev);
+};
+
+/* The initializers of a struct virtio_pci_ops.pci. */
+#define VIRTIO_PCI_FUNCTION(_device_id, _class_id)                                                                 \
+    { .vendor_id = 0x1af4, .device_id = _device_id, .class_id = _class_id, .realize = virtio_pci_realize,          \
+      .unrealize = virtio_pci_unrealize, .config_read = virtio_pci_config_read,                                    \
+      .config_write = virtio_pci_config_write }
+
+/* Initializers of a struct device_type; `_name` without "-pci", `_version`: of its section of the stream. */
+#define VIRTIO_PCI_TYPE(_name, _struct, _ops, _version)                                                            \
+    .name = _name "-pci", .alias = _name,                                                                          \
+    .parents = (const char *const[]){ _name "-pci-base", "virtio-pci", NULL }, .bus = "PCI",                       \
+    .size = sizeof(_struct), .user_creatable = true, .hotpluggable = true, .backend = "virtio-backend",            \
+    .vmstate = &(const struct vmstate_description){ .name = _name, .version = _version,                            \
+                                                    .minimum_version = _version, .fields = virtio_pci_section },   \
+    .ops = _ops, .realize = pci_device_realize, .unrealize = pci_device_unrealize, .reset = virtio_pci_device_reset
+
+extern const struct virtio_transport_ops virtio_pci_transport_ops;
+extern const struct vmstate_field virtio_pci_section[];
+
+/* For VIRTIO_PCI_FUNCTION and VIRTIO_PCI_TYPE. */
+bool virtio_pci_realize(struct pci_device *dev, GError **error);
+void virtio_pci_unrealize(struct pci_device *dev);
+void virtio_pci_device_reset(struct device *dev);
 uint32_t virtio_pci_config_read(struct pci_device *dev, uint32_t address, unsigned size);
 void virtio_pci_config_write(struct pci_device *dev, uint32_t address, uint32_t value, unsigned size);
 
@@ -74,6 +106,7 @@ void virtio_pci_queue_served(struct virtqueue *vq, bool served);
 void virtio_pci_vectors_changed(struct pci_device *dev);
 
 /* virtio-pci-legacy.c, virtio-pci-modern.c */
+void virtio_pci_reset(struct virtio_pci *proxy); /* the driver's wish */
 #define VIRTIO_PCI_NOTIFY_MULTIPLIER 4 /* bytes of the notify page per queue */
 void virtio_pci_legacy_init(struct virtio_pci *proxy);
 void virtio_pci_modern_init(struct virtio_pci *proxy);

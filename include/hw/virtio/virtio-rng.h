@@ -21,9 +21,9 @@ struct virtio_rng {
     struct timer refill;       /* pending: a period that has given something */
 };
 
-bool virtio_rng_realize(struct virtio_rng *r, struct device *device, const struct virtio_transport_ops *transport,
-                        GError **error);
-void virtio_rng_unrealize(struct virtio_rng *r);
+bool virtio_rng_realize(struct virtio_device *vdev, struct device *device,
+                        const struct virtio_transport_ops *transport, GError **error);
+void virtio_rng_unrealize(struct virtio_device *vdev);
 
 extern const struct device_type virtio_rng_pci_type;
 
