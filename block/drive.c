@@ -18,13 +18,14 @@ static GPtrArray *drives;
 
 bool blockdev_option(const char *text, GError **error)
 {
-    struct keyval *kv = keyval_parse("-blockdev", text, "driver", error);
-    bool ok = kv && block_node_create(kv, error);
+    g_autoptr(JsonNode) node = keyval_to_json("-blockdev", text, "driver", error);
+    BlockdevOptions *options = node ? qapi_BlockdevOptions_from_json(node, "", error) : NULL;
+    bool ok = options && block_node_create(options, error);
 
-    if (kv && !ok) {
+    if (node && !ok) {
         g_prefix_error(error, "-blockdev %s: ", text);
     }
-    keyval_free(kv);
+    qapi_free_BlockdevOptions(options);
     return ok;
 }
 
@@ -72,15 +73,6 @@ static const struct cache_mode *cache_mode_find(const char *name, GError **error
     return NULL;
 }
 
-/* Commas doubled, as options want them. */
-static void append_value(GString *text, const char *key, const char *value)
-{
-    g_auto(GStrv) parts = g_strsplit(value, ",", -1);
-    g_autofree char *escaped = g_strjoinv(",,", parts);
-
-    g_string_append_printf(text, "%s%s=%s", text->len ? "," : "", key, escaped);
-}
-
 static bool has_protocol(const char *file)
 {
     size_t length = strcspn(file, ":/");
@@ -88,49 +80,63 @@ static bool has_protocol(const char *file)
     return file[length] == ':';
 }
 
-/* The options of the nodes, from those of the drive. */
-static bool translate(struct keyval *kv, GString *text, const struct cache_mode *cache, GError **error)
+static bool read_discard(struct keyval *kv, bool *unmap, GError **error)
 {
-    const char *file = keyval_get(kv, "file"), *format = keyval_get(kv, "format");
-    const char *discard = keyval_get(kv, "discard"), *aio = keyval_get(kv, "aio");
-    bool read_only = false;
+    const char *text = keyval_get(kv, "discard");
 
+    *unmap = text && (!strcmp(text, "unmap") || !strcmp(text, "on"));
+    return !text || *unmap || !strcmp(text, "ignore") || !strcmp(text, "off") ||
+           error_setf(error, "discard='%s' is not one of ignore, off, unmap, on", text);
+}
+
+static bool read_aio(struct keyval *kv, BlockdevOptionsFile *file, GError **error)
+{
+    const char *text = keyval_get(kv, "aio");
+    int aio = text ? BlockdevAioOptions_parse(text) : 0;
+
+    file->has_aio = text;
+    file->aio = MAX(aio, 0);
+    return aio >= 0 || error_setf(error, "aio='%s' is not one of threads, io_uring", text);
+}
+
+static bool check_file(const char *file, const char *format, GError **error)
+{
     if (!file) {
         return error_setf(error, "file= is missing");
     }
     if (has_protocol(file)) {
         return error_setf(error, "file='%s': protocols are not supported (./NAME is a file with a colon)", file);
     }
-    if (!format || strcmp(format, "raw") != 0) {
-        return error_setf(error, "format='%s' is not supported (only format=raw)", format ? format : "");
-    }
-    if (!keyval_get_bool(kv, keyval_has(kv, "readonly") ? "readonly" : "read-only", &read_only, error)) {
-        return false;
-    }
-    append_value(text, "driver", "raw");
-    append_value(text, "read-only", read_only ? "on" : "off");
-    append_value(text, "cache.direct", cache->direct ? "on" : "off");
-    append_value(text, "cache.no-flush", cache->no_flush ? "on" : "off");
-    append_value(text, "discard", discard ? discard : "ignore");
-    append_value(text, "file.driver", "file");
-    append_value(text, "file.filename", file);
-    if (aio) {
-        append_value(text, "file.aio", aio);
-    }
-    return true;
+    return !g_strcmp0(format, "raw") ||
+           error_setf(error, "format='%s' is not supported (only format=raw)", format ? format : "");
 }
 
-static bool open_nodes(struct drive *drive, struct keyval *kv, const struct cache_mode *cache, GError **error)
+/* What the drive's options say of its nodes: `raw`, and in it `file`. */
+static bool translate(struct keyval *kv, BlockdevOptions *raw, BlockdevOptionsFile *file, GError **error)
 {
-    g_autoptr(GString) text = g_string_new(NULL);
-    struct keyval *options;
+    bool unmap;
 
-    if (!translate(kv, text, cache, error) || !keyval_check_unread(kv, error)) {
+    file->filename = (char *)keyval_get(kv, "file");
+    if (!check_file(file->filename, keyval_get(kv, "format"), error) || !read_discard(kv, &unmap, error) ||
+        !read_aio(kv, file, error) ||
+        !keyval_get_bool(kv, keyval_has(kv, "readonly") ? "readonly" : "read-only", &raw->read_only, error)) {
         return false;
     }
-    options = keyval_parse("-drive", text->str, NULL, error);
-    drive->node = options ? block_node_open(options, "", NULL, error) : NULL;
-    keyval_free(options);
+    raw->has_read_only = raw->has_discard = true;
+    raw->discard = unmap ? BLOCKDEV_DISCARD_OPTIONS_UNMAP : BLOCKDEV_DISCARD_OPTIONS_IGNORE;
+    return keyval_check_unread(kv, error);
+}
+
+static bool open_nodes(struct drive *drive, struct keyval *kv, const struct cache_mode *mode, GError **error)
+{
+    BlockdevOptionsFile file = { 0 };
+    BlockdevOptions below = { .driver = BLOCKDEV_DRIVER_FILE, .u.file = &file };
+    BlockdevRef ref = { .kind = BLOCKDEV_REF_KIND_DEFINITION, .u.definition = &below };
+    BlockdevOptionsRaw raw = { .file = &ref };
+    BlockdevCacheOptions cache = { true, mode->direct, true, mode->no_flush };
+    BlockdevOptions options = { .driver = BLOCKDEV_DRIVER_RAW, .cache = &cache, .u.raw = &raw };
+
+    drive->node = translate(kv, &options, &file, error) ? block_node_open(&options, NULL, error) : NULL;
     return drive->node;
 }
 

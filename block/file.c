@@ -12,26 +12,6 @@
 
 #include "block/internal.h"
 #include "util/fdset.h"
-#include "util/keyval.h"
-
-static bool parse_choice(struct keyval *kv, const char *prefix, const char *key, const char *const *names, int *value,
-                         GError **error)
-{
-    g_autofree char *full = g_strconcat(prefix, key, NULL);
-    const char *text = keyval_get(kv, full);
-
-    if (!text) {
-        return true;
-    }
-    for (int i = 0; names[i]; i++) {
-        if (!strcmp(text, names[i])) {
-            *value = i;
-            return true;
-        }
-    }
-    g_autofree char *all = g_strjoinv("', '", (char **)names);
-    return error_setf(error, "Parameter '%s' expects '%s', not '%s'", full, all, text);
-}
 
 /* ---- Opening ---- */
 
@@ -119,31 +99,27 @@ static bool reopen(struct block_node *node, GError **error)
     return true;
 }
 
-static bool file_open(struct block_node *node, struct keyval *kv, const char *prefix, GError **error)
+static enum block_aio engine(const BlockdevOptionsFile *o)
 {
-    static const char *const aios[] = { "auto", "threads", "io_uring", NULL };
-    static const char *const lockings[] = { "auto", "on", "off", NULL };
-    g_autofree char *key = g_strconcat(prefix, "filename", NULL), *aio_key = g_strconcat(prefix, "aio", NULL);
+    if (!o->has_aio) {
+        return BLOCK_AIO_AUTO;
+    }
+    return o->aio == BLOCKDEV_AIO_OPTIONS_THREADS ? BLOCK_AIO_THREADS : BLOCK_AIO_IO_URING;
+}
+
+static bool file_open(struct block_node *node, const BlockdevOptions *options, GError **error)
+{
+    const BlockdevOptionsFile *o = options->u.file;
     struct block_file *f = g_new0(struct block_file, 1);
-    const char *filename = keyval_get(kv, key), *aio_text = keyval_get(kv, aio_key);
-    int aio = BLOCK_AIO_AUTO, locking = 0;
 
     f->fd = -1;
     node->opaque = f;
-    if (!filename) {
-        return error_setf(error, "Parameter '%s' is missing", key);
-    }
-    if (aio_text && (!strcmp(aio_text, "native") || !strcmp(aio_text, "auto"))) {
-        return error_setf(error, "aio=%s is not supported (threads, io_uring; without aio= the better of them)",
-                          aio_text);
-    }
-    if (!parse_choice(kv, prefix, "aio", aios, &aio, error) || !block_aio_check(aio, error) ||
-        !parse_choice(kv, prefix, "locking", lockings, &locking, error)) {
+    f->aio = engine(o);
+    if (!block_aio_check(f->aio, error)) {
         return false;
     }
-    f->aio = aio;
-    f->lock_wanted = locking != 2;
-    node->filename = g_strdup(filename);
+    f->lock_wanted = !o->has_locking || o->locking != BLOCKDEV_LOCKING_OFF;
+    node->filename = g_strdup(o->filename);
     return reopen(node, error);
 }
 
@@ -221,6 +197,7 @@ static int64_t file_allocated(const struct block_node *node)
 
 const struct block_driver block_driver_file = {
     .name = "file",
+    .type = BLOCKDEV_DRIVER_FILE,
     .open = file_open,
     .close = file_close,
     .submit = block_file_submit,

@@ -7,30 +7,24 @@
 #include <string.h>
 
 #include "block/internal.h"
-#include "util/keyval.h"
 
-static char *key_of(const char *prefix, const char *key)
+/* Takes a reference. NULL and an error if there is none. */
+static struct block_node *find_child(const char *name, GError **error)
 {
-    return g_strconcat(prefix, key, NULL);
+    struct block_node *child = block_node_find(name);
+
+    if (child) {
+        child->refs++;
+    } else {
+        error_setf(error, "Cannot find node-name='%s'", name);
+    }
+    return child;
 }
 
-/* The child that `key` names, or that "key.…" describes. */
-static bool open_child(struct block_node *node, struct keyval *kv, const char *prefix, const char *key,
-                       GError **error)
+static bool open_child(struct block_node *node, const BlockdevRef *ref, GError **error)
 {
-    g_autofree char *full = key_of(prefix, key), *inner = g_strconcat(full, ".", NULL);
-    const char *name = keyval_get(kv, full);
-    g_autofree char *driver = g_strconcat(inner, "driver", NULL);
-
-    if (!name && !keyval_has(kv, driver)) {
-        return error_setf(error, "Parameter '%s' is missing", full);
-    }
-    node->child = name ? block_node_find(name) : block_node_open(kv, inner, node, error);
-    if (name && node->child) {
-        node->child->refs++;
-    } else if (name) {
-        return error_setf(error, "Cannot find node-name='%s'", name);
-    }
+    node->child = ref->kind == BLOCKDEV_REF_KIND_REFERENCE ? find_child(ref->u.reference, error) :
+                                                             block_node_open(ref->u.definition, node, error);
     if (!node->child) {
         return false;
     }
@@ -68,15 +62,14 @@ static bool raw_refresh(struct block_node *node, GError **error)
     return true;
 }
 
-static bool raw_open(struct block_node *node, struct keyval *kv, const char *prefix, GError **error)
+static bool raw_open(struct block_node *node, const BlockdevOptions *options, GError **error)
 {
+    const BlockdevOptionsRaw *o = options->u.raw;
     struct raw *raw = g_new0(struct raw, 1);
-    g_autofree char *offset = key_of(prefix, "offset"), *size = key_of(prefix, "size");
 
     node->opaque = raw;
-    raw->has_size = keyval_has(kv, size);
-    if (!keyval_get_size(kv, offset, &raw->offset, 'B', error) ||
-        !keyval_get_size(kv, size, &raw->size, 'B', error) || !open_child(node, kv, prefix, "file", error)) {
+    *raw = (struct raw){ .offset = o->offset, .size = o->size, .has_size = o->has_size };
+    if (!open_child(node, o->file, error)) {
         return false;
     }
     if ((raw->offset | raw->size) % BLOCK_SECTOR) {
@@ -115,6 +108,7 @@ static bool raw_resize(struct block_node *node, uint64_t length, GError **error)
 
 const struct block_driver block_driver_raw = {
     .name = "raw",
+    .type = BLOCKDEV_DRIVER_RAW,
     .open = raw_open,
     .close = free_opaque,
     .submit = raw_submit,
@@ -128,20 +122,19 @@ struct null {
     bool read_zeroes;
 };
 
-static bool null_open(struct block_node *node, struct keyval *kv, const char *prefix, GError **error)
+static bool null_open(struct block_node *node, const BlockdevOptions *options, GError **error)
 {
+    const BlockdevOptionsNull *o = options->u.null_co;
     struct null *null = g_new0(struct null, 1);
-    g_autofree char *size_key = key_of(prefix, "size"), *zeroes = key_of(prefix, "read-zeroes");
-    uint64_t size = 1ull << 30;
 
     node->opaque = null;
     node->filename = g_strdup("null-co://");
     node->read_only = node->read_only_option;
-    if (!keyval_get_size(kv, size_key, &size, 'B', error) ||
-        !keyval_get_bool(kv, zeroes, &null->read_zeroes, error)) {
-        return false;
+    null->read_zeroes = o->read_zeroes;
+    if (o->has_size && o->size > INT64_MAX - BLOCK_SECTOR) {
+        return error_setf(error, "Parameter 'size' expects at most 2^63 bytes, not %" G_GUINT64_FORMAT, o->size);
     }
-    block_node_set_length(node, size);
+    block_node_set_length(node, o->has_size ? o->size : 1ull << 30);
     return true;
 }
 
@@ -156,6 +149,7 @@ static void null_submit(struct block_node *node, struct block_request *req)
 
 const struct block_driver block_driver_null = {
     .name = "null-co",
+    .type = BLOCKDEV_DRIVER_NULL_CO,
     .open = null_open,
     .close = free_opaque,
     .submit = null_submit,
@@ -177,66 +171,45 @@ struct blkdebug {
     struct rule rules[RULES_MAX];
 };
 
-static bool parse_iotype(const char *text, unsigned *ops, GError **error)
+static bool read_rule(const BlkdebugInjectErrorOptions *o, struct rule *rule, GError **error)
 {
-    static const char *const names[BLOCK_OPS] = {
-        [BLOCK_READ] = "read",
-        [BLOCK_WRITE] = "write",
-        [BLOCK_FLUSH] = "flush",
-        [BLOCK_DISCARD] = "discard",
-        [BLOCK_WRITE_ZEROES] = "write-zeroes",
+    static const enum block_op ops[] = {
+        [BLKDEBUG_IO_TYPE_READ] = BLOCK_READ,   [BLKDEBUG_IO_TYPE_WRITE] = BLOCK_WRITE,
+        [BLKDEBUG_IO_TYPE_FLUSH] = BLOCK_FLUSH, [BLKDEBUG_IO_TYPE_DISCARD] = BLOCK_DISCARD,
+        [BLKDEBUG_IO_TYPE_WRITE_ZEROES] = BLOCK_WRITE_ZEROES,
     };
 
-    for (unsigned n = 0; n < BLOCK_OPS && text; n++) {
-        if (!strcmp(text, names[n])) {
-            *ops = 1u << n;
-            return true;
-        }
+    if (o->has_q_errno && (o->q_errno <= 0 || o->q_errno > 4095)) {
+        return error_setf(error, "Parameter 'errno' expects 1 to 4095, not %" G_GINT64_FORMAT, (gint64)o->q_errno);
     }
-    return !text || error_setf(error, "iotype='%s' is not one of read, write, flush, discard, write-zeroes", text);
-}
-
-static bool parse_rule(struct keyval *kv, const char *prefix, struct rule *rule, GError **error)
-{
-    g_autofree char *event_key = key_of(prefix, "event"), *iotype = key_of(prefix, "iotype");
-    g_autofree char *errno_key = key_of(prefix, "errno"), *sector_key = key_of(prefix, "sector");
-    g_autofree char *once = key_of(prefix, "once");
-    const char *event = keyval_get(kv, event_key);
-    uint64_t errnum = EIO, sector = UINT64_MAX;
-
-    if (strcmp(event, "none") != 0) {
-        return error_setf(error, "%s='%s' is not supported (only 'none': from the start)", event_key, event);
+    if (o->has_sector && o->sector < 0) {
+        return error_setf(error, "Parameter 'sector' expects a sector's number, not %" G_GINT64_FORMAT,
+                          (gint64)o->sector);
     }
-    *rule = (struct rule){ .ops = ~0u };
-    if (!parse_iotype(keyval_get(kv, iotype), &rule->ops, error) ||
-        !keyval_get_uint(kv, errno_key, &errnum, 4095, error) ||
-        !keyval_get_uint(kv, sector_key, &sector, INT64_MAX, error) ||
-        !keyval_get_bool(kv, once, &rule->once, error)) {
-        return false;
-    }
-    rule->errnum = errnum;
-    rule->sector = sector;
+    *rule = (struct rule){ .ops = o->has_iotype ? 1u << ops[o->iotype] : ~0u,
+                           .errnum = o->has_q_errno ? (int)o->q_errno : EIO,
+                           .sector = o->has_sector ? o->sector : -1,
+                           .once = o->once };
     return true;
 }
 
-static bool blkdebug_open(struct block_node *node, struct keyval *kv, const char *prefix, GError **error)
+static bool blkdebug_open(struct block_node *node, const BlockdevOptions *options, GError **error)
 {
+    const BlockdevOptionsBlkdebug *o = options->u.blkdebug;
     struct blkdebug *debug = g_new0(struct blkdebug, 1);
+    guint count = o->inject_error ? o->inject_error->len : 0;
 
     node->opaque = debug;
-    if (!open_child(node, kv, prefix, "image", error)) {
-        return false;
+    if (count > RULES_MAX) {
+        return error_setf(error, "Parameter 'inject-error' expects at most %d rules, not %u", RULES_MAX, count);
     }
-    while (debug->count < RULES_MAX) {
-        g_autofree char *inner = g_strdup_printf("%sinject-error.%u.", prefix, debug->count);
-        g_autofree char *event = g_strconcat(inner, "event", NULL);
-
-        if (!keyval_has(kv, event)) {
-            break;
-        }
-        if (!parse_rule(kv, inner, &debug->rules[debug->count++], error)) {
+    for (; debug->count < count; debug->count++) {
+        if (!read_rule(o->inject_error->pdata[debug->count], &debug->rules[debug->count], error)) {
             return false;
         }
+    }
+    if (!open_child(node, o->image, error)) {
+        return false;
     }
     block_node_set_length(node, block_node_length(node->child));
     return true;
@@ -273,6 +246,7 @@ static bool blkdebug_resize(struct block_node *node, uint64_t length, GError **e
 
 const struct block_driver block_driver_blkdebug = {
     .name = "blkdebug",
+    .type = BLOCKDEV_DRIVER_BLKDEBUG,
     .open = blkdebug_open,
     .close = free_opaque,
     .submit = blkdebug_submit,

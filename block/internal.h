@@ -9,8 +9,9 @@
 
 struct block_driver {
     const char *name;
-    /* Reads its own options, which have `prefix` in front. */
-    bool (*open)(struct block_node *node, struct keyval *kv, const char *prefix, GError **error);
+    BlockdevDriver type;
+    /* Of the options' branch of that type. */
+    bool (*open)(struct block_node *node, const BlockdevOptions *options, GError **error);
     void (*close)(struct block_node *node);
     /* Takes the request, whose node_offset is within the node. */
     void (*submit)(struct block_node *node, struct block_request *req);
@@ -67,9 +68,8 @@ struct block_backend {
 extern pthread_mutex_t block_stats_lock;
 void block_node_foreach(void (*each)(struct block_node *node, void *opaque), void *opaque); /* newest first */
 GPtrArray *block_backends(void);
-/* Options that every driver has. NULL and an error otherwise; a reference is the caller's. */
-struct block_node *block_node_open(struct keyval *kv, const char *prefix, const struct block_node *parent,
-                                   GError **error);
+/* NULL and an error otherwise; a reference is the caller's. `parent`: in whose options these are, or NULL. */
+struct block_node *block_node_open(const BlockdevOptions *options, const struct block_node *parent, GError **error);
 void block_node_unref(struct block_node *node);
 void block_node_set_length(struct block_node *node, uint64_t length);
 struct block_node *block_node_leaf(struct block_node *node);

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "block/internal.h"
-#include "util/keyval.h"
 
 #define NAME_MAX_LENGTH 31
 
@@ -60,15 +59,14 @@ struct block_node *block_node_leaf(struct block_node *node)
 
 /* ---- Options ---- */
 
-static const struct block_driver *driver_find(const char *name, GError **error)
+static const struct block_driver *driver_find(BlockdevDriver driver)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(drivers); i++) {
-        if (!strcmp(drivers[i]->name, name)) {
+        if (drivers[i]->type == driver) {
             return drivers[i];
         }
     }
-    error_setf(error, "Parameter 'driver' does not accept value '%s' (file, raw, null-co, blkdebug)", name);
-    return NULL;
+    return NULL; /* of no value that the schema has */
 }
 
 static bool name_is_good(const char *name, GError **error)
@@ -93,49 +91,20 @@ static char *name_make(void)
     return g_strdup_printf("#block%03u", next++);
 }
 
-static bool get_flag(struct keyval *kv, const char *prefix, const char *key, bool *value, GError **error)
+static bool read_options(struct block_node *node, const BlockdevOptions *o, GError **error)
 {
-    g_autofree char *full = g_strconcat(prefix, key, NULL);
+    const BlockdevCacheOptions none = { 0 }, *cache = o->cache ? o->cache : &none;
 
-    return keyval_get_bool(kv, full, value, error);
-}
-
-static bool get_discard(struct keyval *kv, const char *prefix, bool *unmap, GError **error)
-{
-    g_autofree char *key = g_strconcat(prefix, "discard", NULL);
-    const char *text = keyval_get(kv, key);
-
-    if (text && strcmp(text, "unmap") && strcmp(text, "ignore") && strcmp(text, "on") && strcmp(text, "off")) {
-        return error_setf(error, "Parameter '%s' does not accept value '%s' (ignore, unmap)", key, text);
-    }
-    *unmap = text ? !strcmp(text, "unmap") || !strcmp(text, "on") : *unmap;
-    return true;
-}
-
-static bool refuse_unless(struct keyval *kv, const char *prefix, const char *key, const char *only, GError **error)
-{
-    g_autofree char *full = g_strconcat(prefix, key, NULL);
-    const char *text = keyval_get(kv, full);
-
-    return !text || !strcmp(text, only) ||
-           error_setf(error, "Parameter '%s': '%s' is not supported (only '%s')", full, text, only);
-}
-
-static bool read_options(struct block_node *node, struct keyval *kv, const char *prefix, GError **error)
-{
-    g_autofree char *key = g_strconcat(prefix, "node-name", NULL);
-    const char *name = keyval_get(kv, key);
-
-    if (name && !name_is_good(name, error)) {
+    if (o->node_name && !name_is_good(o->node_name, error)) {
         return false;
     }
-    node->name = name ? g_strdup(name) : name_make();
-    return get_flag(kv, prefix, "read-only", &node->read_only_option, error) &&
-           get_flag(kv, prefix, "auto-read-only", &node->auto_read_only, error) &&
-           get_flag(kv, prefix, "cache.direct", &node->direct, error) &&
-           get_flag(kv, prefix, "cache.no-flush", &node->no_flush, error) &&
-           get_discard(kv, prefix, &node->unmap, error) && refuse_unless(kv, prefix, "detect-zeroes", "off", error) &&
-           refuse_unless(kv, prefix, "force-share", "off", error);
+    node->name = o->node_name ? g_strdup(o->node_name) : name_make();
+    node->read_only_option = o->has_read_only ? o->read_only : node->read_only_option;
+    node->auto_read_only = o->has_auto_read_only ? o->auto_read_only : node->auto_read_only;
+    node->direct = cache->has_direct ? cache->direct : node->direct;
+    node->no_flush = cache->has_no_flush ? cache->no_flush : node->no_flush;
+    node->unmap = o->has_discard ? o->discard == BLOCKDEV_DISCARD_OPTIONS_UNMAP : node->unmap;
+    return true;
 }
 
 /* ---- Life ---- */
@@ -154,35 +123,36 @@ static void node_free(struct block_node *node)
     g_free(node);
 }
 
-struct block_node *block_node_open(struct keyval *kv, const char *prefix, const struct block_node *parent,
-                                   GError **error)
+/* What a described child is not told it has from there. */
+static void inherit(struct block_node *node, const struct block_node *parent)
 {
-    g_autofree char *key = g_strconcat(prefix, "driver", NULL);
-    const char *driver = keyval_get(kv, key);
+    node->read_only_option = parent->read_only_option;
+    node->auto_read_only = parent->auto_read_only;
+    node->direct = parent->direct;
+    node->no_flush = parent->no_flush;
+    node->unmap = parent->unmap;
+}
+
+struct block_node *block_node_open(const BlockdevOptions *options, const struct block_node *parent, GError **error)
+{
     struct block_node *node = g_new0(struct block_node, 1);
 
     node->users = g_ptr_array_new();
     node->active = active;
     node->refs = 1;
-    if (parent) { /* what a described child is not told it has from there */
-        node->read_only_option = parent->read_only_option;
-        node->auto_read_only = parent->auto_read_only;
-        node->direct = parent->direct;
-        node->no_flush = parent->no_flush;
-        node->unmap = parent->unmap;
+    node->driver = driver_find(options->driver);
+    if (parent) {
+        inherit(node, parent);
     }
-    if (!driver) {
-        error_setf(error, "Parameter '%s' is missing", key);
-    } else if ((node->driver = driver_find(driver, error)) && read_options(node, kv, prefix, error) &&
-               node->driver->open(node, kv, prefix, error)) {
-        if (!nodes) {
-            nodes = g_ptr_array_new();
-        }
-        g_ptr_array_add(nodes, node);
-        return node;
+    if (!read_options(node, options, error) || !node->driver->open(node, options, error)) {
+        node_free(node);
+        return NULL;
     }
-    node_free(node);
-    return NULL;
+    if (!nodes) {
+        nodes = g_ptr_array_new();
+    }
+    g_ptr_array_add(nodes, node);
+    return node;
 }
 
 void block_node_unref(struct block_node *node)
@@ -194,23 +164,18 @@ void block_node_unref(struct block_node *node)
     }
 }
 
-bool block_node_create(struct keyval *kv, GError **error)
+bool block_node_create(const BlockdevOptions *options, GError **error)
 {
     struct block_node *node;
 
-    if (!keyval_has(kv, "node-name")) {
+    if (!options->node_name) {
         return error_setf(error, "'node-name' must be specified for the root node");
     }
-    node = block_node_open(kv, "", NULL, error);
-    if (!node) {
-        return false;
+    node = block_node_open(options, NULL, error);
+    if (node) {
+        node->monitor = true;
     }
-    node->monitor = true;
-    if (!keyval_check_unread(kv, error)) {
-        block_node_unref(node);
-        return false;
-    }
-    return true;
+    return node;
 }
 
 bool block_node_delete(const char *name, GError **error)

@@ -6,18 +6,12 @@
 #include "monitor/monitor.h"
 #include "qapi/qapi-commands.h"
 #include "util/clock.h"
-#include "util/keyval.h"
 
 /* ---- Nodes ---- */
 
-void qmp_blockdev_add(JsonNode *arguments, GError **error)
+void qmp_blockdev_add(BlockdevOptions *arguments, GError **error)
 {
-    struct keyval *kv = keyval_from_json("blockdev-add", arguments, error);
-
-    if (kv) {
-        block_node_create(kv, error);
-        keyval_free(kv);
-    }
+    block_node_create(arguments, error);
 }
 
 void qmp_blockdev_del(const char *node_name, GError **error)

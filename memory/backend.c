@@ -13,46 +13,17 @@
 
 #include "memory/backend.h"
 #include "memory/ram-block.h"
-#include "util/keyval.h"
 
 static GPtrArray *backends; /* struct memory_backend *; big lock */
 
-static bool parse_options(struct keyval *kv, struct memory_backend *o, GError **error)
+static bool check(const struct memory_backend *o, GError **error)
 {
-    bool reserve = false, discard_data = false;
-
-    o->id = g_strdup(keyval_get(kv, "id"));
-    o->dump = true;
-    o->share = !strcmp(o->type, "memory-backend-memfd");
-    if (!strcmp(o->type, "memory-backend-file")) {
-        o->path = g_strdup(keyval_get(kv, "mem-path"));
-        if (!o->path) {
-            return error_setf(error, "-object %s: mem-path= is missing", o->type);
-        }
-    } else if (o->share) {
-        o->seal = true;
-        if (!keyval_get_bool(kv, "seal", &o->seal, error)) {
-            return false;
-        }
-    }
-    if (!o->id) {
-        return error_setf(error, "-object %s: id= is missing", o->type);
-    }
-    if (!keyval_get_size(kv, "size", &o->size, 'B', error) || !keyval_get_bool(kv, "share", &o->share, error) ||
-        !keyval_get_bool(kv, "prealloc", &o->prealloc, error) || !keyval_get_bool(kv, "dump", &o->dump, error) ||
-        !keyval_get_bool(kv, "merge", &o->merge, error) || !keyval_get_bool(kv, "reserve", &reserve, error) ||
-        !keyval_get_bool(kv, "discard-data", &discard_data, error) || !keyval_check_unread(kv, error)) {
-        return false;
-    }
     if (o->size == 0 || o->size % GUEST_PAGE_SIZE) {
         return error_setf(error, "-object %s,id=%s: size=%" G_GUINT64_FORMAT " is not a positive multiple of 4096",
                           o->type, o->id, o->size);
     }
-    if (reserve || discard_data || (o->merge && o->share)) {
-        return error_setf(error, "-object %s,id=%s: %s=on is not supported", o->type, o->id,
-                          reserve ? "reserve" : discard_data ? "discard-data" : "merge with share");
-    }
-    return true;
+    return !(o->merge && o->share) ||
+           error_setf(error, "-object %s,id=%s: merge with share=on is not supported", o->type, o->id);
 }
 
 /* What lies behind the memory: -1 for anonymous memory. */
@@ -76,12 +47,6 @@ static bool open_fd(const struct memory_backend *o, int *fd, GError **error)
                                 o->path ? o->path : "a memfd");
     }
     return true;
-}
-
-bool memory_backend_type(const char *type)
-{
-    return !strcmp(type, "memory-backend-ram") || !strcmp(type, "memory-backend-memfd") ||
-           !strcmp(type, "memory-backend-file");
 }
 
 struct memory_backend *memory_backend_find(const char *id)
@@ -132,12 +97,17 @@ static bool make_block(struct memory_backend *o, GError **error)
     return true;
 }
 
-bool memory_backend_create(const char *type, struct keyval *options, GError **error)
+bool memory_backend_create(const struct memory_backend *wanted, GError **error)
 {
-    struct memory_backend *backend = g_new0(struct memory_backend, 1);
+    struct memory_backend *backend;
 
-    backend->type = g_intern_string(type);
-    if (!parse_options(options, backend, error) || !make_block(backend, error)) {
+    if (!check(wanted, error)) {
+        return false;
+    }
+    backend = g_memdup2(wanted, sizeof(*wanted));
+    backend->id = g_strdup(wanted->id);
+    backend->path = g_strdup(wanted->path);
+    if (!make_block(backend, error)) {
         backend_free(backend);
         return false;
     }

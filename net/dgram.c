@@ -4,112 +4,16 @@
  * local only, fd (str: a number or getfd's name). remote.type=inet alone with a multicast address joins that group.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <glib-unix.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "monitor/monitor.h"
 #include "net/datagram.h"
 #include "net/netdev-types.h"
-#include "util/keyval.h"
+#include "net/socket-address.h"
 
-struct end {
-    const char *type; /* NULL: not given */
-    struct sockaddr_storage address;
-    socklen_t length;
-    int fd;           /* type=fd */
-    char *text;
-};
-
-static const char *get(struct keyval *kv, const char *end, const char *member, GError **error)
-{
-    g_autofree char *key = g_strdup_printf("%s.%s", end, member);
-    const char *text = keyval_get(kv, key);
-
-    if (!text) {
-        error_setf(error, "Parameter '%s' is missing", key);
-    }
-    return text;
-}
-
-static bool read_inet(struct keyval *kv, const char *name, struct end *end, GError **error)
-{
-    const char *host = get(kv, name, "host", error), *port = host ? get(kv, name, "port", error) : NULL;
-
-    if (!port) {
-        return false;
-    }
-    end->text = g_strdup_printf("%s=%s:%s", name, host, port);
-    return net_resolve(host, port, false, SOCK_DGRAM, &end->address, &end->length, error);
-}
-
-static bool read_unix(struct keyval *kv, const char *name, struct end *end, GError **error)
-{
-    const char *path = get(kv, name, "path", error);
-    struct sockaddr_un *un = (struct sockaddr_un *)&end->address;
-
-    if (!path) {
-        return false;
-    }
-    if (strlen(path) >= sizeof(un->sun_path)) {
-        return error_setf(error, "Parameter '%s.path' expects at most %zu bytes, not '%s'", name,
-                          sizeof(un->sun_path) - 1, path);
-    }
-    end->text = g_strdup_printf("%s=%s", name, path);
-    un->sun_family = AF_UNIX;
-    strcpy(un->sun_path, path);
-    end->length = sizeof(*un);
-    return true;
-}
-
-static bool read_fd(struct keyval *kv, const char *name, struct end *end, GError **error)
-{
-    const char *text = get(kv, name, "str", error);
-    uint64_t number;
-    socklen_t length = sizeof(int);
-    int type = 0;
-
-    if (!text || (g_ascii_isdigit(*text) && !parse_uint("str", text, &number, G_MAXINT, error))) {
-        return false;
-    }
-    end->fd = g_ascii_isdigit(*text) ? (int)number : monitor_take_fd(text, error);
-    if (end->fd < 0) {
-        return false;
-    }
-    if (getsockopt(end->fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0 || type != SOCK_DGRAM) {
-        return error_setf(error, "Parameter '%s.str': '%s' is not a datagram socket", name, text);
-    }
-    end->text = g_strdup_printf("%s=fd:%s", name, text);
-    fcntl(end->fd, F_SETFD, FD_CLOEXEC);
-    return g_unix_set_fd_nonblocking(end->fd, true, error);
-}
-
-static bool read_end(struct keyval *kv, const char *name, struct end *end, GError **error)
-{
-    g_autofree char *key = g_strdup_printf("%s.type", name);
-
-    end->fd = -1;
-    end->type = keyval_get(kv, key);
-    if (!end->type) {
-        return true;
-    }
-    if (!strcmp(end->type, "inet")) {
-        return read_inet(kv, name, end, error);
-    }
-    if (!strcmp(end->type, "unix")) {
-        return read_unix(kv, name, end, error);
-    }
-    if (!strcmp(end->type, "fd") && !strcmp(name, "local")) {
-        return read_fd(kv, name, end, error);
-    }
-    return error_setf(error, "Parameter '%s' does not accept value '%s' (inet, unix%s)", key, end->type,
-                      strcmp(name, "local") ? "" : ", fd");
-}
-
-static int bind_local(const struct end *local, GError **error)
+static int bind_local(const struct net_end *local, GError **error)
 {
     int fd = socket(local->address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1;
 
@@ -130,60 +34,77 @@ static int bind_local(const struct end *local, GError **error)
     return fd;
 }
 
-static bool is_multicast(const struct end *end)
+static bool is_multicast(const struct net_end *end)
 {
     const struct sockaddr_in *in = (const struct sockaddr_in *)&end->address;
 
-    return end->type && in->sin_family == AF_INET && IN_MULTICAST(ntohl(in->sin_addr.s_addr));
+    return end->given && in->sin_family == AF_INET && IN_MULTICAST(ntohl(in->sin_addr.s_addr));
+}
+
+static int join_group(const struct net_end *local, const struct net_end *remote, GError **error)
+{
+    const struct sockaddr_in *in = (const struct sockaddr_in *)&local->address;
+
+    if (local->given && local->given->type != SOCKET_ADDRESS_TYPE_INET) {
+        error_setf(error, "a multicast group takes local.type=inet or none, not '%s'",
+                   SocketAddressType_str(local->given->type));
+        return -1;
+    }
+    return net_join_multicast(&remote->address, local->given ? &in->sin_addr : NULL, error);
 }
 
 /* What the ends make together; -1 and an error. */
-static int open_socket(struct end *local, const struct end *remote, GError **error)
+static int open_socket(const struct net_end *local, const struct net_end *remote, GError **error)
 {
     if (is_multicast(remote)) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)&local->address;
-
-        if (local->type && strcmp(local->type, "inet")) {
-            error_setf(error, "a multicast group takes local.type=inet or none, not '%s'", local->type);
-            return -1;
-        }
-        return net_join_multicast(&remote->address, local->type ? &in->sin_addr : NULL, error);
+        return join_group(local, remote, error);
     }
     if (local->fd >= 0) {
         return local->fd;
     }
-    if (!local->type || !remote->type) {
+    if (!local->given || !remote->given) {
         error_setf(error, "local= and remote= are both needed, but for local.type=fd or a multicast group");
         return -1;
     }
-    if (strcmp(local->type, remote->type)) {
-        error_setf(error, "local.type=%s and remote.type=%s are not the same", local->type, remote->type);
+    if (local->given->type != remote->given->type) {
+        error_setf(error, "local.type=%s and remote.type=%s are not the same",
+                   SocketAddressType_str(local->given->type), SocketAddressType_str(remote->given->type));
         return -1;
     }
     return bind_local(local, error);
 }
 
-static struct net_client *dgram_create(const char *id, struct keyval *kv, GError **error)
+static bool read_ends(const NetdevDgramOptions *o, struct net_end *local, struct net_end *remote, GError **error)
 {
-    struct end local = { .fd = -1 }, remote = { .fd = -1 };
-    struct net_client *client = NULL;
-    int fd = -1;
-
-    if (read_end(kv, "local", &local, error) && read_end(kv, "remote", &remote, error)) {
-        fd = open_socket(&local, &remote, error);
+    if (o->remote && o->remote->type == SOCKET_ADDRESS_TYPE_FD) {
+        return error_setf(error, "Parameter 'remote.type' does not accept value 'fd' (inet, unix): local.type does");
     }
-    if (fd >= 0) {
-        g_autofree char *text = g_strdup_printf("%s%s%s", local.text ? local.text : "",
-                                                local.text && remote.text ? "," : "", remote.text ? remote.text : "");
-        bool unix_local = !g_strcmp0(local.type, "unix");
+    return net_end_read(remote, o->remote, "remote", SOCK_DGRAM, false, error) &&
+           net_end_read(local, o->local, "local", SOCK_DGRAM, false, error);
+}
 
-        client = datagram_new("dgram", id, fd, &remote.address, remote.length, text,
-                              unix_local ? ((struct sockaddr_un *)&local.address)->sun_path : NULL);
-    } else if (local.fd >= 0) {
+static struct net_client *create_client(const char *id, int fd, const struct net_end *local,
+                                        const struct net_end *remote)
+{
+    bool bound = local->given && local->given->type == SOCKET_ADDRESS_TYPE_UNIX;
+    g_autofree char *text = g_strdup_printf("%s%s%s", local->text ? local->text : "",
+                                            local->text && remote->text ? "," : "", remote->text ? remote->text : "");
+
+    return datagram_new("dgram", id, fd, &remote->address, remote->length, text,
+                        bound ? ((const struct sockaddr_un *)&local->address)->sun_path : NULL);
+}
+
+static struct net_client *dgram_create(const Netdev *netdev, GError **error)
+{
+    struct net_end local = { .fd = -1 }, remote = { .fd = -1 };
+    int fd = read_ends(netdev->u.dgram, &local, &remote, error) ? open_socket(&local, &remote, error) : -1;
+    struct net_client *client = fd >= 0 ? create_client(netdev->id, fd, &local, &remote) : NULL;
+
+    if (local.fd >= 0 && fd != local.fd) {
         close(local.fd);
     }
-    g_free(local.text);
-    g_free(remote.text);
+    net_end_clear(&local);
+    net_end_clear(&remote);
     return client;
 }
 

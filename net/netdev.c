@@ -17,39 +17,19 @@ static const struct netdev_type *const types[] = {
 #endif
 };
 
-static char *type_names(void)
-{
-    GString *names = g_string_new(NULL);
-
-    for (size_t i = 0; i < G_N_ELEMENTS(types); i++) {
-        g_string_append_printf(names, "%s%s", i ? ", " : "", types[i]->name);
-    }
-    return g_string_free(names, FALSE);
-}
-
 static const struct netdev_type *find_type(const char *name, GError **error)
 {
-    g_autofree char *names = type_names();
-
     for (size_t i = 0; i < G_N_ELEMENTS(types); i++) {
-        if (name && !strcmp(types[i]->name, name)) {
+        if (!strcmp(types[i]->name, name)) {
             return types[i];
         }
     }
-    if (name) {
-        error_setf(error, "Parameter 'type' does not accept value '%s' (it is one of %s; others are not supported)", name,
-                   names);
-    } else {
-        error_setf(error, "Parameter 'type' is missing (one of %s)", names);
-    }
+    error_setf(error, "netdev type '%s' is not built in (-netdev help lists those that are)", name);
     return NULL;
 }
 
 static bool check_id(const char *id, GError **error)
 {
-    if (!id) {
-        return error_setf(error, "Parameter 'id' is missing");
-    }
     if (!g_ascii_isalpha(*id) || id[strspn(id, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "-._")]) {
         return error_setf(error, "Parameter 'id' expects an identifier (a letter, then letters, digits, '-', '.', '_'), "
                           "not '%s'", id);
@@ -57,41 +37,29 @@ static bool check_id(const char *id, GError **error)
     return !net_client_find(id) || error_setf(error, "Duplicate ID '%s' for netdev", id);
 }
 
-static bool add(struct keyval *kv, GError **error)
+static bool add(const Netdev *options, GError **error)
 {
-    const char *id = keyval_get(kv, "id");
-    const struct netdev_type *type = find_type(keyval_get(kv, "type"), error);
-    struct net_client *client;
+    const struct netdev_type *type = find_type(NetClientDriver_str(options->type), error);
 
-    if (!type || !check_id(id, error)) {
-        return false;
-    }
-    client = type->create(id, kv, error);
-    if (client && !keyval_check_unread(kv, error)) {
-        g_prefix_error(error, "netdev type '%s': ", type->name);
-        client->ops->destroy(client);
-        return false;
-    }
-    return client;
+    return type && check_id(options->id, error) && type->create(options, error);
 }
 
 bool netdev_add_option(const char *text, GError **error)
 {
-    struct keyval *kv = keyval_parse("-netdev", text, "type", error);
-    bool ok = kv && add(kv, error);
+    g_autoptr(JsonNode) node = keyval_to_json("-netdev", text, "type", error);
+    Netdev *options = node ? qapi_Netdev_from_json(node, "", error) : NULL;
+    bool ok = options && add(options, error);
 
-    keyval_free(kv);
+    if (node && !ok) {
+        g_prefix_error(error, "-netdev %s: ", text);
+    }
+    qapi_free_Netdev(options);
     return ok;
 }
 
-void qmp_netdev_add(JsonNode *arguments, GError **error)
+void qmp_netdev_add(Netdev *arguments, GError **error)
 {
-    struct keyval *kv = keyval_from_json("netdev_add", arguments, error);
-
-    if (kv) {
-        add(kv, error);
-        keyval_free(kv);
-    }
+    add(arguments, error);
 }
 
 void qmp_netdev_del(const char *id, GError **error)

@@ -12,10 +12,8 @@
 #define DNS_PART  3
 #define DHCP_PART 15
 
-static bool read_address(struct keyval *kv, const char *key, struct in_addr *address, GError **error)
+static bool read_address(const char *key, const char *text, struct in_addr *address, GError **error)
 {
-    const char *text = keyval_get(kv, key);
-
     return !text || inet_pton(AF_INET, text, address) == 1 ||
            error_setf(error, "Parameter '%s' expects an IPv4 address, not '%s'", key, text);
 }
@@ -42,9 +40,8 @@ static bool parse_mask(const char *text, uint32_t *mask)
     return !(~*mask & (~*mask + 1)) && ~*mask >= DHCP_PART;
 }
 
-static bool read_net(struct keyval *kv, uint32_t *net, uint32_t *mask, GError **error)
+static bool read_net(const char *text, uint32_t *net, uint32_t *mask, GError **error)
 {
-    const char *text = keyval_get(kv, "net");
     g_auto(GStrv) parts = text ? g_strsplit(text, "/", 2) : NULL;
     struct in_addr address;
 
@@ -71,11 +68,11 @@ static bool check_inside(const char *key, struct in_addr address, const SlirpCon
            error_setf(error, "Parameter '%s': %s lies outside of the network", key, inet_ntoa(address));
 }
 
-static bool read_addresses(struct keyval *kv, SlirpConfig *config, GError **error)
+static bool read_addresses(const NetdevUserOptions *o, SlirpConfig *config, GError **error)
 {
     uint32_t net, mask;
 
-    if (!read_net(kv, &net, &mask, error)) {
+    if (!read_net(o->net, &net, &mask, error)) {
         return false;
     }
     config->vnetwork.s_addr = htonl(net);
@@ -83,8 +80,9 @@ static bool read_addresses(struct keyval *kv, SlirpConfig *config, GError **erro
     config->vhost.s_addr = htonl(net | HOST_PART);
     config->vnameserver.s_addr = htonl(net | DNS_PART);
     config->vdhcp_start.s_addr = htonl(net | DHCP_PART);
-    if (!read_address(kv, "host", &config->vhost, error) || !read_address(kv, "dns", &config->vnameserver, error) ||
-        !read_address(kv, "dhcpstart", &config->vdhcp_start, error) ||
+    if (!read_address("host", o->host, &config->vhost, error) ||
+        !read_address("dns", o->dns, &config->vnameserver, error) ||
+        !read_address("dhcpstart", o->dhcpstart, &config->vdhcp_start, error) ||
         !check_inside("host", config->vhost, config, error) ||
         !check_inside("dns", config->vnameserver, config, error) ||
         !check_inside("dhcpstart", config->vdhcp_start, config, error)) {
@@ -94,27 +92,26 @@ static bool read_addresses(struct keyval *kv, SlirpConfig *config, GError **erro
            error_setf(error, "Parameter 'dns' is the same as 'host': %s", inet_ntoa(config->vhost));
 }
 
-bool slirp_read_config(struct keyval *kv, SlirpConfig *config, GError **error)
+bool slirp_read_config(const NetdevUserOptions *o, SlirpConfig *config, GError **error)
 {
-    bool restricted = false, ipv4 = true, ipv6 = true;
+    bool ipv4 = !o->has_ipv4 || o->ipv4, ipv6 = !o->has_ipv6 || o->ipv6;
 
     *config = (SlirpConfig){ .version = 1 };
-    if (!keyval_get_bool(kv, "restrict", &restricted, error) || !keyval_get_bool(kv, "ipv4", &ipv4, error) ||
-        !keyval_get_bool(kv, "ipv6", &ipv6, error) || !read_addresses(kv, config, error)) {
+    if (!read_addresses(o, config, error)) {
         return false;
     }
     if (!ipv4 && !ipv6) {
         return error_setf(error, "Parameters 'ipv4' and 'ipv6' are both off: nothing would be left");
     }
-    config->restricted = restricted;
+    config->restricted = o->has_q_restrict && o->q_restrict;
     config->in_enabled = ipv4;
     config->in6_enabled = ipv6;
     inet_pton(AF_INET6, "fec0::", &config->vprefix_addr6);
     config->vprefix_len = 64;
     inet_pton(AF_INET6, "fec0::2", &config->vhost6);
     inet_pton(AF_INET6, "fec0::3", &config->vnameserver6);
-    config->vhostname = keyval_get(kv, "hostname");
-    config->vdomainname = keyval_get(kv, "domainname");
+    config->vhostname = o->hostname;
+    config->vdomainname = o->domainname;
     if (config->vhostname && strlen(config->vhostname) > 32) {
         return error_setf(error, "Parameter 'hostname' expects at most 32 characters, not '%s'", config->vhostname);
     }

@@ -56,12 +56,3 @@ bool slirp_add_forward(Slirp *slirp, struct in_addr guest, const char *text, GEr
     }
     return true;
 }
-
-/* "hostfwd" on the command line, "hostfwd.0.str" from JSON's list of { "str": … }. */
-bool slirp_is_forward_key(const char *key)
-{
-    g_auto(GStrv) parts = g_strsplit(key, ".", -1);
-
-    return !strcmp(key, "hostfwd") ||
-           (g_strv_length(parts) == 3 && !strcmp(parts[0], "hostfwd") && !strcmp(parts[2], "str"));
-}

@@ -19,7 +19,6 @@
 #include "net/netdev-types.h"
 #include "trace/net.h"
 #include "util/clock.h"
-#include "util/keyval.h"
 #include "util/main-loop.h"
 
 struct net_user {
@@ -269,29 +268,28 @@ static void start_polling(struct net_user *user)
     g_source_attach(user->source, NULL);
 }
 
-static bool add_forward(const char *key, const char *value, void *opaque, GError **error)
+static bool add_forwards(struct net_user *user, const GPtrArray *rules, GError **error)
 {
-    struct net_user *user = opaque;
-
-    if (!slirp_is_forward_key(key)) {
-        return error_setf(error, "Parameter '%s' (value '%s') is not supported by netdev type 'user'", key, value);
+    for (guint i = 0; rules && i < rules->len; i++) {
+        if (!slirp_add_forward(user->slirp, user->config.vdhcp_start, ((const String *)rules->pdata[i])->str, error)) {
+            return false;
+        }
     }
-    return slirp_add_forward(user->slirp, user->config.vdhcp_start, value, error);
+    return true;
 }
 
-static bool user_setup(struct net_user *user, struct keyval *kv, GError **error)
+static bool user_setup(struct net_user *user, const NetdevUserOptions *options, GError **error)
 {
-    if (!slirp_read_config(kv, &user->config, error)) {
+    if (!slirp_read_config(options, &user->config, error)) {
         return false;
     }
     user->slirp = slirp_new(&user->config, &callbacks, user);
     if (!user->slirp) {
         return error_setf(error, "netdev '%s': libslirp cannot make this network", user->client.name);
     }
-    user->config.vhostname = user->config.vdomainname = NULL; /* kv's */
+    user->config.vhostname = user->config.vdomainname = NULL; /* the options' */
     vmstate_slirp.version = vmstate_slirp.minimum_version = slirp_state_version();
-    return keyval_foreach_unread(kv, add_forward, user, error) &&
-           vmstate_register("slirp", -1, &vmstate_slirp, user, error);
+    return add_forwards(user, options->hostfwd, error) && vmstate_register("slirp", -1, &vmstate_slirp, user, error);
 }
 
 static const struct net_client_ops user_ops = {
@@ -301,14 +299,14 @@ static const struct net_client_ops user_ops = {
     .destroy = user_destroy,
 };
 
-static struct net_client *user_create(const char *id, struct keyval *kv, GError **error)
+static struct net_client *user_create(const Netdev *options, GError **error)
 {
     struct net_user *user = g_new0(struct net_user, 1);
 
-    net_client_init(&user->client, &user_ops, id);
+    net_client_init(&user->client, &user_ops, options->id);
     user->fds = g_array_new(FALSE, FALSE, sizeof(GPollFD));
     user->wanted = g_array_new(FALSE, FALSE, sizeof(GPollFD));
-    if (!user_setup(user, kv, error)) {
+    if (!user_setup(user, options->u.user, error)) {
         user_destroy(&user->client);
         return NULL;
     }

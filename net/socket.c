@@ -10,17 +10,19 @@
 #include <errno.h>
 #include <glib-unix.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "net/datagram.h"
 #include "net/netdev-types.h"
 #include "net/stream.h"
-#include "util/keyval.h"
+#include "qapi/qapi-types.h"
 
 struct socket_form {
     const char *key;
-    struct net_client *(*create)(const char *id, const char *text, struct keyval *kv, GError **error);
+    size_t member; /* of NetdevSocketOptions: its text */
+    struct net_client *(*create)(const char *id, const char *text, const char *localaddr, GError **error);
 };
 
 static int new_socket(int family, int type, GError **error)
@@ -50,7 +52,7 @@ static bool keep_if(int fd, bool ok, const char *what, const char *text, GError 
     return true;
 }
 
-static struct net_client *create_listen(const char *id, const char *text, struct keyval *kv, GError **error)
+static struct net_client *create_listen(const char *id, const char *text, const char *localaddr, GError **error)
 {
     g_autofree char *describe = g_strdup_printf("listen=%s", text);
     struct sockaddr_storage address;
@@ -67,7 +69,7 @@ static struct net_client *create_listen(const char *id, const char *text, struct
     return net_stream_new("socket", id, fd, true, describe);
 }
 
-static struct net_client *create_connect(const char *id, const char *text, struct keyval *kv, GError **error)
+static struct net_client *create_connect(const char *id, const char *text, const char *localaddr, GError **error)
 {
     g_autofree char *describe = g_strdup_printf("connect=%s", text);
     struct sockaddr_storage address;
@@ -84,59 +86,62 @@ static struct net_client *create_connect(const char *id, const char *text, struc
     return net_stream_new("socket", id, fd, false, describe);
 }
 
-static struct net_client *create_multicast(const char *id, const char *text, struct keyval *kv, GError **error)
+static struct net_client *create_mcast(const char *id, const char *text, const char *localaddr, GError **error)
 {
     g_autofree char *describe = g_strdup_printf("mcast=%s", text);
-    const char *local_text = keyval_get(kv, "localaddr");
     struct sockaddr_storage group;
     struct in_addr local;
     socklen_t length;
     int fd;
 
-    if (local_text && inet_pton(AF_INET, local_text, &local) != 1) {
-        error_setf(error, "Parameter 'localaddr' expects an IPv4 address, not '%s'", local_text);
+    if (localaddr && inet_pton(AF_INET, localaddr, &local) != 1) {
+        error_setf(error, "Parameter 'localaddr' expects an IPv4 address, not '%s'", localaddr);
         return NULL;
     }
     if (!net_parse_address(text, false, SOCK_DGRAM, &group, &length, error)) {
         return NULL;
     }
-    fd = net_join_multicast(&group, local_text ? &local : NULL, error);
+    fd = net_join_multicast(&group, localaddr ? &local : NULL, error);
     return fd < 0 ? NULL : datagram_new("socket", id, fd, &group, length, describe, NULL);
 }
 
-static struct net_client *create_udp(const char *id, const char *text, struct keyval *kv, GError **error)
+static struct net_client *create_udp(const char *id, const char *text, const char *localaddr, GError **error)
 {
     g_autofree char *describe = g_strdup_printf("udp=%s", text);
-    const char *local_text = keyval_get(kv, "localaddr");
     struct sockaddr_storage local, remote;
     socklen_t local_length, remote_length;
     int fd;
 
-    if (!local_text) {
+    if (!localaddr) {
         error_setf(error, "Parameter 'udp' needs 'localaddr' ([host]:port)");
         return NULL;
     }
     if (!net_parse_address(text, false, SOCK_DGRAM, &remote, &remote_length, error) ||
-        !net_parse_address(local_text, true, SOCK_DGRAM, &local, &local_length, error)) {
+        !net_parse_address(localaddr, true, SOCK_DGRAM, &local, &local_length, error)) {
         return NULL;
     }
     fd = new_socket(local.ss_family, SOCK_DGRAM, error);
-    if (fd < 0 || !keep_if(fd, bind(fd, (void *)&local, local_length) == 0, "bind to", local_text, error)) {
+    if (fd < 0 || !keep_if(fd, bind(fd, (void *)&local, local_length) == 0, "bind to", localaddr, error)) {
         return NULL;
     }
     return datagram_new("socket", id, fd, &remote, remote_length, describe, NULL);
 }
 
-static const struct socket_form forms[] = {
-    { "listen", create_listen }, { "connect", create_connect }, { "mcast", create_multicast }, { "udp", create_udp },
-};
+#define FORM(name) { #name, offsetof(NetdevSocketOptions, name), create_##name }
+static const struct socket_form forms[] = { FORM(listen), FORM(connect), FORM(mcast), FORM(udp) };
 
-static struct net_client *socket_create(const char *id, struct keyval *kv, GError **error)
+static const char *form_text(const NetdevSocketOptions *options, const struct socket_form *form)
 {
+    return *(char *const *)((const char *)options + form->member);
+}
+
+static struct net_client *socket_create(const Netdev *netdev, GError **error)
+{
+    const NetdevSocketOptions *options = netdev->u.socket;
     const struct socket_form *form = NULL;
 
     for (size_t i = 0; i < G_N_ELEMENTS(forms); i++) {
-        if (keyval_has(kv, forms[i].key)) {
+        if (form_text(options, &forms[i])) {
             if (form) {
                 error_setf(error, "%s= and %s= exclude each other", form->key, forms[i].key);
                 return NULL;
@@ -148,7 +153,11 @@ static struct net_client *socket_create(const char *id, struct keyval *kv, GErro
         error_setf(error, "exactly one of listen=, connect=, mcast= or udp= is required (fd= is not supported)");
         return NULL;
     }
-    return form->create(id, keyval_get(kv, form->key), kv, error);
+    if (options->localaddr && form->create != create_mcast && form->create != create_udp) {
+        error_setf(error, "localaddr='%s' is for mcast= and udp=, not for %s=", options->localaddr, form->key);
+        return NULL;
+    }
+    return form->create(netdev->id, form_text(options, form), options->localaddr, error);
 }
 
 const struct netdev_type netdev_socket_type = {

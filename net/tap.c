@@ -19,6 +19,7 @@
 #include "monitor/monitor.h"
 #include "net/net.h"
 #include "net/netdev-types.h"
+#include "qapi/qapi-types.h"
 #include "util/keyval.h"
 #include "util/main-loop.h"
 
@@ -216,20 +217,16 @@ static bool take_fd(struct net_tap *tap, const char *text, GError **error)
 
 struct tap_options {
     const char *ifname, *fd, *script, *down_script;
-    bool vnet_hdr, vhost;
+    bool vnet_hdr;
 };
 
-static bool read_options(struct keyval *kv, struct tap_options *o, GError **error)
+static bool read_options(const NetdevTapOptions *n, struct tap_options *o, GError **error)
 {
-    *o = (struct tap_options){ keyval_get(kv, "ifname"), keyval_get(kv, "fd"), keyval_get(kv, "script"),
-                               keyval_get(kv, "downscript"), true, false };
-    if (!keyval_get_bool(kv, "vnet_hdr", &o->vnet_hdr, error) || !keyval_get_bool(kv, "vhost", &o->vhost, error)) {
-        return false;
-    }
-    if (o->vhost) {
+    *o = (struct tap_options){ n->ifname, n->fd, n->script, n->downscript, !n->has_vnet_hdr || n->vnet_hdr };
+    if (n->has_vhost && n->vhost) {
         return error_setf(error, "Parameter 'vhost=on' is not supported (vhost=off is)");
     }
-    if (o->fd && (o->ifname || o->script || o->down_script || keyval_has(kv, "vnet_hdr"))) {
+    if (o->fd && (o->ifname || o->script || o->down_script || n->has_vnet_hdr)) {
         return error_setf(error, "ifname=, script=, downscript= and vnet_hdr= are invalid with fd=");
     }
     o->ifname = o->ifname ? o->ifname : "";
@@ -290,17 +287,17 @@ static const struct net_client_ops tap_ops = {
     .set_offloads = tap_set_offloads,
 };
 
-static struct net_client *tap_create(const char *id, struct keyval *kv, GError **error)
+static struct net_client *tap_create(const Netdev *netdev, GError **error)
 {
     struct tap_options options;
     struct net_tap *tap;
 
-    if (!read_options(kv, &options, error) || !keyval_check_unread(kv, error)) {
+    if (!read_options(netdev->u.tap, &options, error)) {
         return NULL; /* before a script runs */
     }
     tap = g_new0(struct net_tap, 1);
     tap->fd = -1;
-    net_client_init(&tap->client, &tap_ops, id);
+    net_client_init(&tap->client, &tap_ops, netdev->id);
     if (!tap_setup(tap, &options, error)) {
         tap_destroy(&tap->client);
         return NULL;

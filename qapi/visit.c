@@ -2,11 +2,13 @@
 /* JSON values to C and back, for the generated marshalling. Messages are worded as QMP clients know them. */
 #include "qapi/qapi-visit.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "util/error.h"
 #include "util/json.h"
+#include "util/keyval.h"
 
 char *qapi_path(const char *path, const char *member)
 {
@@ -93,21 +95,29 @@ bool qapi_parse_null(JsonNode *node, const char *path, bool *value, GError **err
     return *value || qapi_wrong_type(path, "null", error);
 }
 
+/* NULL and an error if it is none. */
+static const char *string_text(JsonNode *node, const char *path, GError **error)
+{
+    const char *untyped = json_untyped_text(node);
+    if (!holds(node, G_TYPE_STRING)) {
+        qapi_wrong_type(path, "string", error);
+        return NULL;
+    }
+    return untyped ? untyped : json_node_get_string(node);
+}
+
 bool qapi_parse_str(JsonNode *node, const char *path, char **value, GError **error)
 {
-    if (!holds(node, G_TYPE_STRING)) {
-        return qapi_wrong_type(path, "string", error);
-    }
-    *value = g_strdup(json_node_get_string(node));
-    return true;
+    *value = g_strdup(string_text(node, path, error));
+    return *value;
 }
 
 bool qapi_parse_enum(JsonNode *node, const char *path, const char *const *table, int count, int *value, GError **error)
 {
-    if (!holds(node, G_TYPE_STRING)) {
-        return qapi_wrong_type(path, "string", error);
+    const char *text = string_text(node, path, error);
+    if (!text) {
+        return false;
     }
-    const char *text = json_node_get_string(node);
     for (int i = 0; i < count; i++) {
         if (strcmp(text, table[i]) == 0) {
             *value = i;
@@ -126,6 +136,10 @@ bool qapi_parse_enum(JsonNode *node, const char *path, const char *const *table,
 
 bool qapi_parse_bool(JsonNode *node, const char *path, bool *value, GError **error)
 {
+    const char *untyped = json_untyped_text(node);
+    if (untyped) {
+        return parse_bool(path, untyped, value, error);
+    }
     if (!holds(node, G_TYPE_BOOLEAN)) {
         return qapi_wrong_type(path, "boolean", error);
     }
@@ -143,8 +157,23 @@ static char *integer_text(JsonNode *node)
     return holds(node, G_TYPE_INT64) ? g_strdup_printf("%" PRId64, json_node_get_int(node)) : NULL;
 }
 
+static bool parse_untyped_int(const char *text, const char *path, int64_t min, int64_t max, int64_t *value,
+                              GError **error)
+{
+    bool number = g_ascii_isdigit(text[*text == '-']);
+    char *end;
+    errno = 0;
+    *value = g_ascii_strtoll(text, &end, 0);
+    return (number && !*end && !errno && *value >= min && *value <= max) ||
+           error_setf(error, "Parameter '%s' expects a number from %" PRId64 " to %" PRId64 ", not '%s'", path, min, max,
+                      text);
+}
+
 bool qapi_parse_int(JsonNode *node, const char *path, int64_t min, int64_t max, int64_t *value, GError **error)
 {
+    if (json_untyped_text(node)) {
+        return parse_untyped_int(json_untyped_text(node), path, min, max, value, error);
+    }
     g_autofree char *text = integer_text(node);
     if (!text) {
         return qapi_wrong_type(path, "integer", error);
@@ -158,6 +187,9 @@ bool qapi_parse_int(JsonNode *node, const char *path, int64_t min, int64_t max, 
 
 bool qapi_parse_uint(JsonNode *node, const char *path, uint64_t *value, GError **error)
 {
+    if (json_untyped_text(node)) {
+        return parse_uint(path, json_untyped_text(node), value, UINT64_MAX, error);
+    }
     g_autofree char *text = integer_text(node);
     if (!text) {
         return qapi_wrong_type(path, "integer", error);
@@ -168,9 +200,26 @@ bool qapi_parse_uint(JsonNode *node, const char *path, uint64_t *value, GError *
     return true;
 }
 
+bool qapi_parse_size(JsonNode *node, const char *path, uint64_t *value, GError **error)
+{
+    const char *untyped = json_untyped_text(node);
+    return untyped ? parse_size(path, untyped, value, 'B', error) : qapi_parse_uint(node, path, value, error);
+}
+
+static bool parse_untyped_number(const char *text, const char *path, double *value, GError **error)
+{
+    char *end;
+    errno = 0;
+    *value = g_ascii_strtod(text, &end);
+    return (*text && !*end && !errno) || error_setf(error, "Parameter '%s' expects a number, not '%s'", path, text);
+}
+
 bool qapi_parse_number(JsonNode *node, const char *path, double *value, GError **error)
 {
     uint64_t big;
+    if (json_untyped_text(node)) {
+        return parse_untyped_number(json_untyped_text(node), path, value, error);
+    }
     if (!qapi_node_is(node, QAPI_JSON_NUMBER)) {
         return qapi_wrong_type(path, "number", error);
     }

@@ -6,6 +6,7 @@
 
 #include "memory/backend.h"
 #include "migration/migration.h"
+#include "qapi/qapi-types.h"
 #include "qapi/qapi-visit.h"
 #include "util/iothread.h"
 
@@ -13,9 +14,9 @@
 
 static const struct object_property no_properties[] = { { NULL } };
 
-static bool iothread_create(const char *id, struct keyval *options, GError **error)
+static bool iothread_create(const ObjectOptions *options, GError **error)
 {
-    return iothread_new(id, error) != NULL;
+    return iothread_new(options->id, error) != NULL;
 }
 
 static bool iothread_destroy(const char *id, GError **error)
@@ -61,19 +62,45 @@ static bool memory_may_change(const char *id, GError **error)
            error_setf(error, "memory backend '%s': cannot be made or deleted while a migration runs", id);
 }
 
-static bool ram_create(const char *id, struct keyval *options, GError **error)
+/* The members that all three have; dump= is on unless it says otherwise. */
+#define COMMON_MEMBERS(p)                                                                                  \
+    .size = (p)->size, .share = (p)->has_share && (p)->share, .prealloc = (p)->has_prealloc && (p)->prealloc, \
+    .dump = !(p)->has_dump || (p)->dump, .merge = (p)->has_merge && (p)->merge
+
+static bool create_backend(const struct memory_backend *wanted, bool reserve, bool discard_data, GError **error)
 {
-    return memory_may_change(id, error) && memory_backend_create("memory-backend-ram", options, error);
+    if (reserve || discard_data) {
+        return error_setf(error, "-object %s,id=%s: %s=on is not supported", wanted->type, wanted->id,
+                          reserve ? "reserve" : "discard-data");
+    }
+    return memory_may_change(wanted->id, error) && memory_backend_create(wanted, error);
 }
 
-static bool memfd_create_backend(const char *id, struct keyval *options, GError **error)
+static bool ram_create(const ObjectOptions *options, GError **error)
 {
-    return memory_may_change(id, error) && memory_backend_create("memory-backend-memfd", options, error);
+    const MemoryBackendProperties *p = options->u.memory_backend_ram;
+    struct memory_backend wanted = { .type = "memory-backend-ram", .id = options->id, COMMON_MEMBERS(p) };
+
+    return create_backend(&wanted, p->reserve, false, error);
 }
 
-static bool file_create(const char *id, struct keyval *options, GError **error)
+static bool memfd_create_backend(const ObjectOptions *options, GError **error)
 {
-    return memory_may_change(id, error) && memory_backend_create("memory-backend-file", options, error);
+    const MemoryBackendMemfdProperties *p = options->u.memory_backend_memfd;
+    struct memory_backend wanted = { .type = "memory-backend-memfd", .id = options->id, COMMON_MEMBERS(p) };
+
+    wanted.share = !p->has_share || p->share;
+    wanted.seal = !p->has_seal || p->seal;
+    return create_backend(&wanted, p->reserve, false, error);
+}
+
+static bool file_create(const ObjectOptions *options, GError **error)
+{
+    const MemoryBackendFileProperties *p = options->u.memory_backend_file;
+    struct memory_backend wanted = { .type = "memory-backend-file", .id = options->id, .path = p->mem_path,
+                                     COMMON_MEMBERS(p) };
+
+    return create_backend(&wanted, p->reserve, p->discard_data, error);
 }
 
 static bool backend_destroy(const char *id, GError **error)

@@ -64,12 +64,8 @@ static bool check_id(const char *id, GError **error)
 
 static bool check_new(const char *name, const char *id, const struct object_type *type, GError **error)
 {
-    if (!name || !type) {
-        return error_setf(error, "object type '%s' is not supported (-object help lists those that are)",
-                          name ? name : "");
-    }
-    if (!id) {
-        return error_setf(error, "object of type '%s': id= is missing", name);
+    if (!type) {
+        return error_setf(error, "object type '%s' is not built in (-object help lists those that are)", name);
     }
     if (find(id)) {
         return error_setf(error, "object '%s' of type '%s': the id is in use already", id, name);
@@ -88,29 +84,28 @@ static void append(const struct object_type *type, const char *id)
     g_ptr_array_add(objects, object);
 }
 
-bool object_create(struct keyval *options, GError **error)
+bool object_create(const ObjectOptions *options, GError **error)
 {
-    const char *name = keyval_get(options, "qom-type"), *id = keyval_get(options, "id");
-    const struct object_type *type = name ? object_type_find(name) : NULL;
+    const char *name = ObjectType_str(options->qom_type);
+    const struct object_type *type = object_type_find(name);
 
-    if (!check_new(name, id, type, error) || !type->create(id, options, error)) {
+    if (!check_new(name, options->id, type, error) || !type->create(options, error)) {
         return false;
     }
-    if (!keyval_check_unread(options, error)) {
-        if (type->destroy) {
-            type->destroy(id, NULL);
-        }
-        return false;
-    }
-    append(type, id);
+    append(type, options->id);
     return true;
 }
 
 bool object_create_from_option(const char *text, GError **error)
 {
-    struct keyval *options = keyval_parse("-object", text, "qom-type", error);
+    g_autoptr(JsonNode) node = keyval_to_json("-object", text, "qom-type", error);
+    ObjectOptions *options = node ? qapi_ObjectOptions_from_json(node, "", error) : NULL;
     bool ok = options && object_create(options, error);
-    keyval_free(options);
+
+    if (node && !ok) {
+        g_prefix_error(error, "-object: "); /* not its text: it may hold a secret */
+    }
+    qapi_free_ObjectOptions(options);
     return ok;
 }
 
@@ -175,13 +170,9 @@ char *object_help(const char *name)
     return g_string_free(text, FALSE);
 }
 
-void qmp_object_add(JsonNode *arguments, GError **error)
+void qmp_object_add(ObjectOptions *arguments, GError **error)
 {
-    struct keyval *options = keyval_from_json("object-add", arguments, error);
-    if (options) {
-        object_create(options, error);
-    }
-    keyval_free(options);
+    object_create(arguments, error);
 }
 
 void qmp_object_del(const char *id, GError **error)

@@ -8,10 +8,10 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "qapi/qapi-types.h"
 #include "qapi/qapi-visit.h"
 #include "system/object-types.h"
 #include "util/fdset.h"
-#include "util/keyval.h"
 #include "util/main-loop.h"
 
 #define DEFAULT_FILE "/dev/urandom"
@@ -128,24 +128,22 @@ static struct rng *rng_add(const char *id, const char *filename, int fd)
     return rng;
 }
 
-static bool random_create(const char *id, struct keyval *options, GError **error)
+static bool random_create(const ObjectOptions *options, GError **error)
 {
-    const char *filename = keyval_get(options, "filename");
-    int fd;
+    const char *given = options->u.rng_random->filename, *filename = given ? given : DEFAULT_FILE;
+    int fd = fdset_open(filename, O_RDONLY | O_NONBLOCK, error);
 
-    filename = filename ? filename : DEFAULT_FILE;
-    fd = fdset_open(filename, O_RDONLY | O_NONBLOCK, error);
     if (fd < 0) {
-        g_prefix_error(error, "rng-random '%s': filename=%s: ", id, filename);
+        g_prefix_error(error, "rng-random '%s': filename=%s: ", options->id, filename);
         return false;
     }
-    rng_add(id, filename, fd);
+    rng_add(options->id, filename, fd);
     return true;
 }
 
-static bool builtin_create(const char *id, struct keyval *options, GError **error)
+static bool builtin_create(const ObjectOptions *options, GError **error)
 {
-    rng_add(id, NULL, -1);
+    rng_add(options->id, NULL, -1);
     return true;
 }
 

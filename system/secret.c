@@ -5,10 +5,10 @@
  */
 #include <string.h>
 
+#include "qapi/qapi-types.h"
 #include "qapi/qapi-visit.h"
 #include "system/object-types.h"
 #include "system/secret.h"
-#include "util/keyval.h"
 
 struct secret {
     char *id;
@@ -80,22 +80,15 @@ static bool load(struct secret *secret, const char *data, GError **error)
     return !strcmp(secret->format, "raw") || decode(secret, error);
 }
 
-static bool secret_create(const char *id, struct keyval *options, GError **error)
+static bool secret_create(const ObjectOptions *options, GError **error)
 {
-    const char *format = keyval_get(options, "format");
-
-    if (keyval_has(options, "keyid") || keyval_has(options, "iv")) {
-        return error_setf(error, "secret '%s': %s= (a secret encrypted by another one) is not supported", id,
-                          keyval_has(options, "keyid") ? "keyid" : "iv");
-    }
-    if (format && strcmp(format, "raw") != 0 && strcmp(format, "base64") != 0) {
-        return error_setf(error, "secret '%s': format='%s' is neither 'raw' nor 'base64'", id, format);
-    }
+    const SecretProperties *p = options->u.secret;
     struct secret *secret = g_new0(struct secret, 1);
-    secret->id = g_strdup(id);
-    secret->format = format && !strcmp(format, "base64") ? "base64" : "raw";
-    secret->file = g_strdup(keyval_get(options, "file"));
-    if (!load(secret, keyval_get(options, "data"), error)) {
+
+    secret->id = g_strdup(options->id);
+    secret->format = QCryptoSecretFormat_str(p->has_format ? p->format : Q_CRYPTO_SECRET_FORMAT_RAW);
+    secret->file = g_strdup(p->file);
+    if (!load(secret, p->data, error)) {
         secret_free(secret);
         return false;
     }

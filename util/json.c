@@ -9,6 +9,7 @@
 #include "util/error.h"
 
 #define BIG_INTEGER '\xff'
+#define UNTYPED     '\xfe'
 #define NUMBER_CHARACTERS 400 /* a double's 309 digits before the point, and more than it can hold behind */
 
 struct json_text {
@@ -45,6 +46,18 @@ bool json_uint64_get(JsonNode *node, uint64_t *value)
     }
     *value = json_node_get_int(node);
     return true;
+}
+
+JsonNode *json_untyped_new(const char *text)
+{
+    g_autofree char *marked = g_strdup_printf("%c%s", UNTYPED, text);
+    return json_node_init_string(json_node_alloc(), marked);
+}
+
+const char *json_untyped_text(JsonNode *node)
+{
+    bool string = JSON_NODE_HOLDS_VALUE(node) && json_node_get_value_type(node) == G_TYPE_STRING;
+    return string && json_node_get_string(node)[0] == UNTYPED ? json_node_get_string(node) + 1 : NULL;
 }
 
 /* Returns NULL, so that it can be what a parser returns. */

@@ -17,7 +17,12 @@ struct keyval {
 };
 
 /* Options that a user may well give more than once; for all others a second value is a mistake. */
-static const char *const repeatable[] = { "hostfwd", "guestfwd", "dns-search", NULL };
+static const char *const repeatable[] = { "hostfwd", "guestfwd", "dnssearch", NULL };
+
+bool keyval_may_repeat(const char *key)
+{
+    return g_strv_contains(repeatable, key);
+}
 
 static void pair_clear(gpointer opaque)
 {
@@ -43,7 +48,7 @@ static bool keyval_append(struct keyval *kv, char *key, char *value, GError **er
     struct pair pair = { .key = key, .value = value };
     if (!*key) {
         error_setf(error, "%s: a parameter without a name (value '%s')", kv->option, value);
-    } else if (keyval_find(kv, key) && !g_strv_contains(repeatable, key)) {
+    } else if (keyval_find(kv, key) && !keyval_may_repeat(key)) {
         error_setf(error, "%s: parameter '%s' is given twice", kv->option, key);
     } else {
         g_array_append_val(kv->pairs, pair);

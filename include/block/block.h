@@ -27,7 +27,6 @@
 
 struct block_node;
 struct block_backend;
-struct keyval;
 struct iothread;
 
 enum block_op { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH, BLOCK_DISCARD, BLOCK_WRITE_ZEROES, BLOCK_OPS };
@@ -57,11 +56,8 @@ struct block_request {
 
 /* ---- Nodes ---- */
 
-/*
- * The options of -blockdev and blockdev-add; reads what it knows, and what is left is an error. The node belongs to
- * the operator until block_node_delete().
- */
-bool block_node_create(struct keyval *kv, GError **error);
+/* The options of -blockdev and blockdev-add. The node belongs to the operator until block_node_delete(). */
+bool block_node_create(const BlockdevOptions *options, GError **error);
 bool block_node_delete(const char *name, GError **error);
 struct block_node *block_node_find(const char *name); /* or NULL */
 const char *block_node_name(const struct block_node *node);

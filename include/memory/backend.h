@@ -7,21 +7,18 @@
 
 #include "util/error.h"
 
-struct keyval;
 struct ram_block;
 
 struct memory_backend {
-    const char *type;
+    const char *type; /* "memory-backend-ram", a literal */
     char *id, *path; /* path: of a file, else NULL */
     uint64_t size;
     bool share, prealloc, dump, merge, seal;
     struct ram_block *block; /* ram_block_find(id) */
 };
 
-/* True for a type of ours ("memory-backend-ram"). */
-bool memory_backend_type(const char *type);
-/* Makes the block that the options describe (their "qom-type" has been read); ram_block_find(id) has it then. */
-bool memory_backend_create(const char *type, struct keyval *options, GError **error);
+/* Makes a copy of `wanted` with the block that it describes; ram_block_find(id) has that then. */
+bool memory_backend_create(const struct memory_backend *wanted, GError **error);
 struct memory_backend *memory_backend_find(const char *id); /* or NULL */
 /* Frees it and its block: nobody may use it any more. */
 void memory_backend_delete(const char *id);

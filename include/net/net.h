@@ -24,9 +24,8 @@
 #define ETHER_ADDRESS 6
 #define ETHER_HEADER  14
 
-struct keyval;
+struct Netdev; /* the schema's */
 struct net_client;
-struct _JsonNode;
 
 /* Offloads that a guest takes: packets may come to it in these forms. Only with virtio-net headers. */
 struct net_offloads {
@@ -83,8 +82,8 @@ bool net_set_link(const char *name, bool up, GError **error);
 struct netdev_type {
     const char *name;
     const char *description;
-    /* Reads its parameters (all but type and id); what it leaves unread is refused by the caller. */
-    struct net_client *(*create)(const char *id, struct keyval *kv, GError **error);
+    /* Of the options' branch of that name (qapi/net.json). */
+    struct net_client *(*create)(const struct Netdev *options, GError **error);
 };
 
 bool netdev_add_option(const char *text, GError **error); /* -netdev TYPE,id=…, or JSON */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the generated marshalling calls: one JSON value each, with errors that name the member and what was expected.
+ * The text of a key=value option (json_untyped_new) is taken for any scalar that it reads as.
  */
 #ifndef FERRY_QAPI_VISIT_H
 #define FERRY_QAPI_VISIT_H
@@ -33,6 +34,7 @@ bool qapi_parse_str(JsonNode *node, const char *path, char **value, GError **err
 bool qapi_parse_bool(JsonNode *node, const char *path, bool *value, GError **error);
 bool qapi_parse_int(JsonNode *node, const char *path, int64_t min, int64_t max, int64_t *value, GError **error);
 bool qapi_parse_uint(JsonNode *node, const char *path, uint64_t *value, GError **error);
+bool qapi_parse_size(JsonNode *node, const char *path, uint64_t *value, GError **error); /* text: with a suffix */
 bool qapi_parse_number(JsonNode *node, const char *path, double *value, GError **error);
 bool qapi_parse_null(JsonNode *node, const char *path, bool *value, GError **error);
 bool qapi_wrong_type(const char *path, const char *expected, GError **error); /* returns false */

@@ -9,8 +9,8 @@
 
 #include "util/error.h"
 
-struct keyval;
-struct _JsonNode; /* json-glib's */
+struct ObjectOptions; /* the schema's */
+struct _JsonNode;     /* json-glib's */
 
 struct object_property {
     const char *name;
@@ -23,8 +23,8 @@ struct object_type {
     const char *parent;      /* "object", or QEMU's abstract type above it: "memory-backend", "rng-backend" */
     const char *description; /* a line for -object help */
     const struct object_property *properties; /* ends with a nameless one; "id" and "qom-type" are everyone's */
-    /* Reads its options ("id" and "qom-type" have been read); what it leaves unread is refused, and destroyed. */
-    bool (*create)(const char *id, struct keyval *options, GError **error);
+    /* Of the options' branch of that name (qapi/object.json). */
+    bool (*create)(const struct ObjectOptions *options, GError **error);
     /* False while somebody uses it. Not called while it is held (object_hold). NULL: it cannot be deleted. */
     bool (*destroy)(const char *id, GError **error);
     /* The value of one of `properties`; NULL for a type without any. */
@@ -41,8 +41,8 @@ struct object {
 extern const struct object_type *const object_types[];
 const struct object_type *object_type_find(const char *name);
 
-/* From -object's text, or the arguments of object-add as a keyval. */
-bool object_create(struct keyval *options, GError **error);
+/* From the arguments of object-add, or -object's text. */
+bool object_create(const struct ObjectOptions *options, GError **error);
 bool object_create_from_option(const char *text, GError **error);
 /* Refused, by name, if it does not exist, is in use, or cannot be deleted. */
 bool object_delete(const char *id, GError **error);

@@ -30,4 +30,11 @@ JsonNode *json_uint64_new(uint64_t value);
 bool json_uint64_get(JsonNode *node, uint64_t *value);
 bool json_uint64_is_big(JsonNode *node); /* such a string */
 
+/*
+ * The value of a key=value option, which is text until somebody who knows the key's type (the schema) reads it: a string
+ * behind another such byte.
+ */
+JsonNode *json_untyped_new(const char *text);
+const char *json_untyped_text(JsonNode *node); /* NULL: it is none */
+
 #endif

@@ -19,11 +19,18 @@ struct _JsonNode; /* json-glib's */
  */
 struct keyval *keyval_parse(const char *option, const char *text, const char *implied, GError **error);
 /*
- * The same from JSON that is there already: the arguments of device_add, object-add, blockdev-add, netdev_add, with
- * `option` the command's name. Nested members get dotted keys. NULL is an empty object.
+ * The same from JSON that is there already: the arguments of device_add, with `option` the command's name. Nested members get dotted keys. NULL is an empty object.
  */
 struct keyval *keyval_from_json(const char *option, struct _JsonNode *object, GError **error);
 void keyval_free(struct keyval *kv);
+/*
+ * For what the schema describes (-blockdev, -netdev, -object): the option's JSON as it is, or its key=value text as an
+ * object whose values are json_untyped_new()'s. "a.b=1" is a member of "a"; where all keys are numbers it is a list;
+ * what may be given repeatedly is a list of { "str": value }.
+ */
+struct _JsonNode *keyval_to_json(const char *option, const char *text, const char *implied, GError **error);
+
+bool keyval_may_repeat(const char *key); /* "hostfwd" */
 
 /* The value, or NULL; marks it as read. Flags without '=' are "on". */
 const char *keyval_get(struct keyval *kv, const char *key);

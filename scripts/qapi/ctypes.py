@@ -72,7 +72,7 @@ def from_json(s, kind, node, path, target, fail):
                                              '%s = (%s)number;' % (target, kind)]
     if kind == 'any':
         return ['%s = json_node_copy(%s);' % (target, node)]
-    if kind in ('str', 'bool', 'number', 'null'):
+    if kind in ('str', 'bool', 'number', 'null', 'size'):
         return checked('qapi_parse_%s(%s, %s, &%s, error)' % (kind, node, path, target))
     if len(INTEGERS[kind]) == 1:
         return checked('qapi_parse_uint(%s, %s, &%s, error)' % (node, path, target))

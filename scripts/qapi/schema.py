@@ -34,7 +34,8 @@ class SchemaError(Exception):
 
 RESERVED = {'inline', 'default', 'register', 'static', 'enum', 'struct', 'union', 'int', 'long', 'short', 'char', 'bool',
             'void', 'if', 'else', 'for', 'while', 'do', 'switch', 'case', 'return', 'unix', 'linux', 'signed', 'unsigned',
-            'float', 'double', 'const', 'volatile', 'auto', 'extern', 'typedef', 'break', 'continue', 'goto', 'sizeof'}
+            'float', 'double', 'const', 'volatile', 'auto', 'extern', 'typedef', 'break', 'continue', 'goto', 'sizeof',
+            'restrict', 'errno'}
 
 
 def c_name(name):

@@ -24,6 +24,7 @@ def refused(args, *words, **more):
     require(status == 1, '%s: status %d: %s' % (args, status, text))
     for word in words:
         require(word in text, '%s: no %r in: %s' % (args, word, text))
+    return text
 
 
 def error_of(vm, command, **arguments):
@@ -120,10 +121,12 @@ def secrets():
     for arguments, word in (({'format': 'base64', 'data': 'not*base64'}, 'not base64'), ({}, 'one of data='),
                             ({'data': 'a', 'file': '/dev/null'}, 'one of data='),
                             ({'file': '/nonexistent'}, '/nonexistent'),
-                            ({'data': 'a', 'keyid': 'key'}, 'keyid'), ({'data': 'a', 'iv': 'x'}, 'iv='),
-                            ({'data': 'a', 'format': 'hex'}, "'hex'")):
+                            ({'data': 'a', 'keyid': 'key'}, "'keyid' is unexpected"),
+                            ({'data': 'a', 'iv': 'x'}, "'iv' is unexpected"), ({'data': 'a', 'format': 'hex'}, "'hex'")):
         text = error_of(vm, 'object-add', qom_type='secret', id='bad', **arguments)
-        require(word in text and "'bad'" in text, '%s: %s' % (arguments, text))
+        require(word in text, '%s: %s' % (arguments, text))
+    text = refused(['-object', 'secret,id=bad,data=swordfish,keyid=key'], "'keyid' is unexpected")
+    require('swordfish' not in text, text)
     for name in ('key', 'raw', 'text'):
         vm.qmp.command('object-del', id=name)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The tree of objects, types and their properties, and the queries about CPUs and machines: what management software
 asks to find out what this program can do, and what it has made of a machine."""
+import json
 import subprocess
 
 import ferry
@@ -262,6 +263,37 @@ def help_and_introspection_agree():
                               universal_newlines=True).stdout
         helped = {line.split()[0] for line in text.split('\n')[1:] if line}
         require(helped == set(schema[enumeration]['values']), '%s help says %r' % (option, helped))
+    vm.close()
+
+
+@case
+def members_by_type():
+    """What blockdev-add, netdev_add and object-add take for each type, told and enforced; the options take the same."""
+    vm = machine()
+    schema = {e['name']: e for e in vm.qmp.command('query-qmp-schema')}
+    good = {'id': 'x', 'node-name': 'x'}
+    for command, tag, kind, given, mandatory, member in (
+            ('blockdev-add', 'driver', 'file', {}, 'filename', 'locking'),
+            ('blockdev-add', 'driver', 'raw', {}, 'file', 'offset'),
+            ('netdev_add', 'type', 'user', {}, 'id', 'hostfwd'), ('netdev_add', 'type', 'tap', {}, 'id', 'vnet_hdr'),
+            ('object-add', 'qom-type', 'memory-backend-file', {'size': 4096}, 'mem-path', 'discard-data'),
+            ('object-add', 'qom-type', 'rng-random', {}, 'id', 'filename')):
+        union = schema[schema[command]['arg-type']]
+        require(union['tag'] == tag, repr(union))
+        base = {m['name']: m for m in union['members']}
+        case = {v['case']: v['type'] for v in union['variants']}[kind]
+        members = dict({m['name']: m for m in schema[case]['members']}, **base)
+        require('default' in members[member] and 'default' not in members[mandatory], '%s: %r' % (kind, members))
+        arguments = dict({k: v for k, v in good.items() if k in base}, **{tag: kind}, **given)
+        arguments.pop(mandatory, None)
+        require("'%s' is missing" % mandatory in error_of(vm, command, **arguments)[1], mandatory)
+        arguments[mandatory] = 'x'
+        require("'banana' is unexpected" in error_of(vm, command, banana=1, **arguments)[1], kind)
+        option = '-' + command.split('-')[0].split('_')[0]
+        for text in (json.dumps(dict(arguments, banana='1')),
+                     ','.join('%s=%s' % i for i in dict(arguments, banana='1').items())):
+            run = subprocess.run([ferry.BINARY, '-M', 'none', option, text], stderr=subprocess.PIPE, check=False)
+            require(run.returncode == 1 and b"'banana' is unexpected" in run.stderr, run.stderr)
     vm.close()
 
 

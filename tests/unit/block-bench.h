@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "block/internal.h"
-#include "util/keyval.h"
 #include "util/main-loop.h"
 
 static char *bench_folder;
@@ -47,17 +46,12 @@ static inline void bench_cleanup(void)
 static inline bool bench_try_node(GError **error, const char *format, ...)
 {
     g_autofree char *text = NULL;
-    struct keyval *kv;
     va_list ap;
-    bool ok;
 
     va_start(ap, format);
     text = g_strdup_vprintf(format, ap);
     va_end(ap);
-    kv = keyval_parse("-blockdev", text, "driver", error);
-    ok = kv && block_node_create(kv, error);
-    keyval_free(kv);
-    return ok;
+    return blockdev_option(text, error);
 }
 
 #define bench_node(...)                          \

@@ -73,11 +73,11 @@ static void test_arguments(void)
     g_autoptr(JsonParser) parser = json_parser_new();
     g_autoptr(GError) error = NULL;
     g_assert_true(json_parser_load_from_data(parser, "{\"driver\":\"raw\",\"file\":{\"driver\":\"file\"},\"n\":3}", -1, NULL));
-    struct keyval *kv = keyval_from_json("blockdev-add", json_parser_get_root(parser), &error);
+    struct keyval *kv = keyval_from_json("device_add", json_parser_get_root(parser), &error);
     g_assert_cmpstr(keyval_get(kv, "driver"), ==, "raw");
     g_assert_cmpstr(keyval_get(kv, "file.driver"), ==, "file");
     g_assert_false(keyval_check_unread(kv, &error));
-    g_assert_cmpstr(error->message, ==, "blockdev-add: unknown parameter 'n' (value '3')");
+    g_assert_cmpstr(error->message, ==, "device_add: unknown parameter 'n' (value '3')");
     g_clear_error(&error);
     keyval_free(kv);
     kv = keyval_from_json("device_add", NULL, &error);
@@ -86,6 +86,38 @@ static void test_arguments(void)
     g_assert_true(json_parser_load_from_data(parser, "[1]", -1, NULL));
     g_assert_null(keyval_from_json("device_add", json_parser_get_root(parser), &error));
     g_assert_cmpstr(error->message, ==, "device_add: expected a JSON object");
+}
+
+/* As JSON, values still text; NULL: refused. */
+static char *tree(const char *text, GError **error)
+{
+    g_autoptr(JsonNode) node = keyval_to_json("-test", text, "driver", error);
+    return node ? json_to_string(node, FALSE) : NULL;
+}
+
+static void test_tree(void)
+{
+    static const struct {
+        const char *text, *json; /* a value's mark is a ~ here */
+    } rows[] = {
+        { "raw,file.driver=file,file.filename=a,,b", "{'driver':'~raw','file':{'driver':'~file','filename':'~a,b'}}" },
+        { "x.0.a=1,x.1.a=2,y.10=3,y.n=4", "{'x':[{'a':'~1'},{'a':'~2'}],'y':{'10':'~3','n':'~4'}}" },
+        { "hostfwd=a,hostfwd=b", "{'hostfwd':[{'str':'~a'},{'str':'~b'}]}" },
+        { "{\"a\":1,\"b\":[true]}", "{'a':1,'b':[true]}" },
+    };
+    static const char *const bad[] = { "a=1,a.b=2", "a.b=1,a=2", "a..b=1", ".a=1", "a.=1", "x.1=a", "x.0=a,x.2=b",
+                                       "hostfwd=a,hostfwd.0.str=b", "hostfwd.0.str=b,hostfwd=a", "{\"a\"" };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *text = tree(rows[i].text, NULL);
+        g_strdelimit(g_strdelimit(text, "\xfe", '~'), "\"", '\'');
+        g_assert_cmpstr(text, ==, rows[i].json);
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
+        g_autoptr(GError) error = NULL;
+        g_assert_null(tree(bad[i], &error));
+        g_assert_true(g_str_has_prefix(error->message, "-test: "));
+    }
 }
 
 static void test_refused(void)
@@ -202,6 +234,7 @@ int main(int argc, char **argv)
     g_test_add_func("/keyval/text", test_text);
     g_test_add_func("/keyval/json", test_json);
     g_test_add_func("/keyval/arguments", test_arguments);
+    g_test_add_func("/keyval/tree", test_tree);
     g_test_add_func("/keyval/refused", test_refused);
     g_test_add_func("/keyval/unread", test_unread);
     g_test_add_func("/keyval/numbers", test_numbers);

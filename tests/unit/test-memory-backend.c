@@ -5,17 +5,17 @@
 
 #include "memory/backend.h"
 #include "memory/memory.h"
-#include "util/keyval.h"
+#include "system/object.h"
 #include "util/main-loop.h"
 
 static bool create(const char *text, GError **error)
 {
-    struct keyval *kv = keyval_parse("-object", text, "qom-type", error);
-    g_assert_nonnull(kv);
-    g_assert_true(memory_backend_type(keyval_get(kv, "qom-type")));
-    bool ok = memory_backend_create(keyval_get(kv, "qom-type"), kv, error);
-    keyval_free(kv);
-    return ok;
+    return object_create_from_option(text, error);
+}
+
+static void remove_object(const char *id)
+{
+    g_assert_true(object_delete(id, NULL));
 }
 
 static struct ram_block *make(const char *text, const char *id)
@@ -48,20 +48,20 @@ static void test_kinds(void)
     g_assert_cmpint(ram->fd, <, 0);
     expect_flag(ram, " dd", false);
     expect_flag(ram, " mg", false);
-    memory_backend_delete("a");
+    remove_object("a");
 
     expect_flag(make("memory-backend-ram,id=a,size=1M,dump=off", "a"), " dd", true);
-    memory_backend_delete("a");
+    remove_object("a");
     expect_flag(make("memory-backend-ram,id=a,size=1M,merge=on", "a"), " mg", true);
-    memory_backend_delete("a");
+    remove_object("a");
 
     make("{\"qom-type\":\"memory-backend-ram\",\"id\":\"pc.ram\",\"size\":1048576}", "pc.ram");
-    memory_backend_delete("pc.ram");
+    remove_object("pc.ram");
 
     struct ram_block *shared = make("memory-backend-ram,id=b,size=1M,share=on,dump=off", "b");
     g_assert_cmpint(shared->fd, >=, 0);
     g_assert_true(shared->shared);
-    memory_backend_delete("b");
+    remove_object("b");
 
     struct ram_block *memfd = make("memory-backend-memfd,id=c,size=1M,prealloc=on", "c");
     g_assert_cmpint(memfd->fd, >=, 0);
@@ -69,7 +69,7 @@ static void test_kinds(void)
     unsigned long populated[4] = { 0 };
     g_assert_true(ram_block_populated(memfd, 0, 256, populated, NULL));
     g_assert_cmphex(populated[0], ==, ~0ul);
-    memory_backend_delete("c");
+    remove_object("c");
 }
 
 /* A shared file keeps what the guest wrote; a private one does not, and shows what was there. */
@@ -82,14 +82,14 @@ static void test_file(void)
 
     struct ram_block *block = make(shared, "f");
     block->host[5000] = 0x42;
-    memory_backend_delete("f");
+    remove_object("f");
     block = make(private, "f");
     g_assert_cmphex(block->host[5000], ==, 0x42);
     block->host[5000] = 0x43;
-    memory_backend_delete("f");
+    remove_object("f");
     block = make(shared, "f");
     g_assert_cmphex(block->host[5000], ==, 0x42);
-    memory_backend_delete("f");
+    remove_object("f");
     g_remove(path);
     g_rmdir(folder);
 }
@@ -99,15 +99,16 @@ static void test_refused(void)
     static const struct {
         const char *text, *why;
     } bad[] = {
-        { "memory-backend-ram,size=1M", "id= is missing" },
-        { "memory-backend-ram,id=x", "size=0" },
+        { "memory-backend-ram,size=1M", "'id' is missing" },
+        { "memory-backend-ram,id=x", "'size' is missing" },
+        { "memory-backend-ram,id=x,size=0", "size=0" },
         { "memory-backend-ram,id=x,size=5000", "not a positive multiple of 4096" },
         { "memory-backend-ram,id=x,size=1M,share=on,merge=on", "merge with share=on is not supported" },
         { "memory-backend-ram,id=x,size=1M,reserve=on", "reserve=on is not supported" },
         { "memory-backend-ram,id=x,size=1M,policy=bind", "policy" },
         { "memory-backend-ram,id=x,size=1M,share=maybe", "share" },
         { "memory-backend-memfd,id=x,size=1M,hugetlb=on", "hugetlb" },
-        { "memory-backend-file,id=x,size=1M", "mem-path= is missing" },
+        { "memory-backend-file,id=x,size=1M", "'mem-path' is missing" },
         { "memory-backend-file,id=x,size=1M,mem-path=/nonexistent/x", "cannot open /nonexistent/x" },
     };
     for (unsigned i = 0; i < G_N_ELEMENTS(bad); i++) {
@@ -122,7 +123,7 @@ static void test_refused(void)
     make("memory-backend-ram,id=x,size=1M", "x");
     g_assert_false(create("memory-backend-ram,id=x,size=1M", &error));
     g_assert_nonnull(strstr(error->message, "'x'"));
-    memory_backend_delete("x");
+    remove_object("x");
 }
 
 int main(int argc, char **argv)

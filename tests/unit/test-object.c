@@ -43,6 +43,54 @@ static void test_table(void)
     g_assert_null(object_help("nonesuch"));
 }
 
+/* The object's entry of query-qmp-schema by that name. */
+static JsonObject *schema_entry(JsonArray *schema, const char *name)
+{
+    for (guint i = 0; i < json_array_get_length(schema); i++) {
+        JsonObject *entry = json_array_get_object_element(schema, i);
+        if (!strcmp(json_object_get_string_member(entry, "name"), name)) {
+            return entry;
+        }
+    }
+    g_error("the schema has no '%s'", name);
+}
+
+static bool has_property(const struct object_type *type, const char *name)
+{
+    for (const struct object_property *p = type->properties; p->name; p++) {
+        if (!strcmp(p->name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What object-add takes for a type is what qom-list-properties tells of it. */
+static void test_schema(void)
+{
+    g_autoptr(JsonNode) root = json_from_string(qapi_introspection, NULL);
+    JsonArray *schema = json_node_get_array(root);
+    JsonArray *variants = json_object_get_array_member(schema_entry(schema, "ObjectOptions"), "variants");
+    guint types = 0;
+
+    for (const struct object_type *const *type = object_types; *type; type++, types++) {
+        JsonObject *variant = json_array_get_object_element(variants, types);
+        g_assert_cmpstr(json_object_get_string_member(variant, "case"), ==, (*type)->name);
+        JsonObject *entry = schema_entry(schema, json_object_get_string_member(variant, "type"));
+        JsonArray *members = json_object_get_array_member(entry, "members");
+        guint count = 0;
+        for (guint i = 0; i < json_array_get_length(members); i++) {
+            const char *name = json_object_get_string_member(json_array_get_object_element(members, i), "name");
+            g_assert_true(has_property(*type, name));
+        }
+        while ((*type)->properties[count].name) {
+            count++;
+        }
+        g_assert_cmpuint(count, ==, json_array_get_length(members));
+    }
+    g_assert_cmpuint(types, ==, json_array_get_length(variants));
+}
+
 static void test_iothread(void)
 {
     g_assert_true(object_create_from_option("iothread,id=io0", NULL));
@@ -83,12 +131,15 @@ static void test_memory(void)
 
 static void test_refused(void)
 {
-    expect_refused("nonesuch,id=a", "'nonesuch' is not supported");
-    expect_refused("id=a", "''");
-    expect_refused("iothread", "id= is missing");
+    expect_refused("nonesuch,id=a", "does not accept value 'nonesuch', expected one of 'iothread'");
+    expect_refused("id=a", "'qom-type' is missing");
+    expect_refused("iothread", "'id' is missing");
     expect_refused("iothread,id=1a", "'1a'");
     expect_refused("iothread,id=a/b", "'a/b'");
-    expect_refused("iothread,id=a,poll-max-ns=5", "'poll-max-ns'");
+    expect_refused("iothread,id=a,poll-max-ns=5", "'poll-max-ns' is unexpected");
+    expect_refused("secret,id=a,data=x,keyid=k", "'keyid' is unexpected");
+    expect_refused("{\"qom-type\":\"secret\",\"id\":\"a\",\"data\":5}", "'data', expected: string");
+    expect_refused("memory-backend-ram,id=a,size=1M,share=7", "'share' expects 'on' or 'off', not '7'");
     g_assert_null(iothread_find("a"));
     g_assert_true(object_create_from_option("iothread,id=a", NULL));
     expect_refused("memory-backend-ram,id=a,size=1M", "in use already");
@@ -103,16 +154,16 @@ static bool note(const struct object *object, void *opaque)
 
 static void test_qmp(void)
 {
-    g_autoptr(JsonNode) arguments = json_from_string("{\"qom-type\": \"iothread\", \"id\": \"b\"}", NULL);
+    ObjectOptions arguments = { .qom_type = OBJECT_TYPE_IOTHREAD, .id = (char *)"b" };
     g_autoptr(GString) text = g_string_new(NULL);
     g_autoptr(GError) error = NULL;
     g_assert_true(object_create_from_option("iothread,id=a", NULL));
-    qmp_object_add(arguments, &error);
+    qmp_object_add(&arguments, &error);
     g_assert_no_error(error);
     g_assert_true(object_create_from_option("iothread,id=c", NULL));
     object_foreach(note, text);
     g_assert_cmpstr(text->str, ==, "a b ");
-    qmp_object_add(arguments, &error);
+    qmp_object_add(&arguments, &error);
     g_assert_nonnull(strstr(error->message, "'b'"));
     g_clear_error(&error);
     qmp_object_del("b", &error);
@@ -126,6 +177,7 @@ int main(int argc, char **argv)
     main_loop_init();
     memory_init();
     g_test_add_func("/object/table", test_table);
+    g_test_add_func("/object/schema", test_schema);
     g_test_add_func("/object/iothread", test_iothread);
     g_test_add_func("/object/memory", test_memory);
     g_test_add_func("/object/refused", test_refused);
