@@ -182,6 +182,28 @@ static void request_refuse(struct qmp_session *s, const char *why)
     qmp_send_error(s, error, NULL);
 }
 
+static void request_run(struct qmp_session *s)
+{
+    GByteArray *request = g_byte_array_ref(s->request);
+    request_reset(s);
+    qmp_execute(s, (char *)request->data, request->len);
+    g_byte_array_unref(request);
+}
+
+/* Within a string. It cannot hold a raw line end, which thus ends a request that no bracket would: the parser says why. */
+static void request_string_byte(struct qmp_session *s, char c)
+{
+    if (c == '\n') {
+        request_run(s);
+    } else if (s->escaped) {
+        s->escaped = false;
+    } else if (c == '\\') {
+        s->escaped = true;
+    } else if (c == s->quote) {
+        s->quote = 0;
+    }
+}
+
 /* One byte of input: tracks strings and brackets, and runs the request when its outermost bracket closes. */
 static void request_byte(struct qmp_session *s, char c)
 {
@@ -204,13 +226,7 @@ static void request_byte(struct qmp_session *s, char c)
         return;
     }
     if (s->quote) {
-        if (s->escaped) {
-            s->escaped = false;
-        } else if (c == '\\') {
-            s->escaped = true;
-        } else if (c == s->quote || c == '\n') { /* a raw line end cannot be in a string: let the parser say so */
-            s->quote = 0;
-        }
+        request_string_byte(s, c);
         return;
     }
     if (c == '"' || c == '\'') {
@@ -220,10 +236,7 @@ static void request_byte(struct qmp_session *s, char c)
             request_refuse(s, "nested deeper than 1024 levels");
         }
     } else if ((c == '}' || c == ']') && --s->depth == 0) {
-        GByteArray *request = g_byte_array_ref(s->request);
-        request_reset(s);
-        qmp_execute(s, (char *)request->data, request->len);
-        g_byte_array_unref(request);
+        request_run(s);
     }
 }
 
