@@ -42,10 +42,15 @@ struct slot {
 /* Guards the slots and the kernel's dirty log. Within the big lock and migration's bitmap lock; innermost. */
 static GMutex slots_lock;
 static struct slot *slots;
-static unsigned slot_count;
+static unsigned slot_limit; /* the kernel takes tens of thousands */
+static unsigned slots_end;  /* one behind the last that is used */
 static bool logging, manual_protect, initially_set;
 static uint64_t look_wanted = 1; /* atomic: the number of the look that fetches must be of, or newer */
 static uint64_t ring_look;
+
+#define SLOT_FOREACH(slot) \
+    for (struct slot *slot = slots; slot < slots + slots_end; slot++) \
+        if (slot->used)
 
 static uint64_t slot_pages(const struct slot *slot)
 {
@@ -149,7 +154,7 @@ static void log_fetch(struct slot *slot, uint64_t first, uint64_t last)
 
 void kvm_slot_mark(unsigned number, uint64_t page)
 {
-    const struct slot *slot = number < slot_count ? &slots[number] : NULL;
+    const struct slot *slot = number < slots_end ? &slots[number] : NULL;
 
     if (slot && slot->used && logging && page < slot_pages(slot)) {
         ram_block_mark_dirty_client(slot->block, DIRTY_CLIENT_MIGRATION, (slot->offset >> GUEST_PAGE_BITS) + page);
@@ -188,8 +193,8 @@ static bool protect_step(void)
     bool more = false;
 
     g_mutex_lock(&slots_lock);
-    for (unsigned i = 0; logging && !more && i < slot_count; i++) {
-        more = slots[i].used && log_protect_step(&slots[i]);
+    SLOT_FOREACH (slot) {
+        more = more || (logging && log_protect_step(slot));
     }
     g_mutex_unlock(&slots_lock);
     return more;
@@ -205,10 +210,8 @@ bool kvm_dirty_log_start(GError **error)
 {
     g_mutex_lock(&slots_lock);
     logging = true;
-    for (unsigned i = 0; i < slot_count; i++) {
-        if (slots[i].used) {
-            log_begin(&slots[i]);
-        }
+    SLOT_FOREACH (slot) {
+        log_begin(slot);
     }
     g_mutex_unlock(&slots_lock);
     return true;
@@ -218,11 +221,9 @@ void kvm_dirty_log_stop(void)
 {
     g_mutex_lock(&slots_lock);
     logging = false;
-    for (unsigned i = 0; i < slot_count; i++) {
-        if (slots[i].used) {
-            slot_set(&slots[i], slots[i].size);
-        }
-        g_clear_pointer(&slots[i].log, g_free);
+    SLOT_FOREACH (slot) {
+        slot_set(slot, slot->size);
+        g_clear_pointer(&slot->log, g_free);
     }
     g_mutex_unlock(&slots_lock);
 }
@@ -272,13 +273,11 @@ void kvm_dirty_log_fetch(struct ram_block *block, uint64_t first, uint64_t count
         return;
     }
     g_mutex_lock(&slots_lock);
-    for (unsigned i = 0; logging && i < slot_count; i++) {
-        struct slot *slot = &slots[i];
+    SLOT_FOREACH (slot) {
         uint64_t base = slot->offset >> GUEST_PAGE_BITS;
-        if (!slot->used || slot->block != block || first + count <= base || first >= base + slot_pages(slot)) {
-            continue;
+        if (logging && slot->block == block && first + count > base && first < base + slot_pages(slot)) {
+            log_fetch(slot, MAX(first, base) - base, MIN(first + count - base, slot_pages(slot)));
         }
-        log_fetch(slot, MAX(first, base) - base, MIN(first + count - base, slot_pages(slot)));
     }
     g_mutex_unlock(&slots_lock);
 }
@@ -324,9 +323,9 @@ static bool view_wants(const struct flat_view *view, const struct slot *slot)
 
 static struct slot *find_same(const struct slot *want)
 {
-    for (unsigned i = 0; i < slot_count; i++) {
-        if (same(&slots[i], want)) {
-            return &slots[i];
+    SLOT_FOREACH (slot) {
+        if (same(slot, want)) {
+            return slot;
         }
     }
     return NULL;
@@ -334,12 +333,15 @@ static struct slot *find_same(const struct slot *want)
 
 static struct slot *find_free(void)
 {
-    for (unsigned i = 0; i < slot_count; i++) {
+    for (unsigned i = 0; i < slots_end; i++) {
         if (!slots[i].used) {
             return &slots[i];
         }
     }
-    g_error("kvm: all %u memory slots are taken", slot_count);
+    if (slots_end == slot_limit) {
+        g_error("kvm: all %u memory slots are taken", slot_limit);
+    }
+    return &slots[slots_end++];
 }
 
 static void remove_slot(struct slot *slot)
@@ -353,14 +355,17 @@ static void remove_slot(struct slot *slot)
     slot_set(slot, 0);
     g_free(slot->log);
     *slot = (struct slot) { 0 };
+    while (slots_end && !slots[slots_end - 1].used) {
+        slots_end--;
+    }
 }
 
 /* Slots that are in the way go first. */
 static void update_slots(const struct flat_view *view)
 {
-    for (unsigned i = 0; i < slot_count; i++) {
-        if (slots[i].used && !view_wants(view, &slots[i])) {
-            remove_slot(&slots[i]);
+    SLOT_FOREACH (slot) {
+        if (!view_wants(view, slot)) {
+            remove_slot(slot);
         }
     }
     for (unsigned i = 0; i < view->count; i++) {
@@ -383,8 +388,8 @@ static void update_slots(const struct flat_view *view)
 
 static bool some_go(const struct flat_view *view)
 {
-    for (unsigned i = 0; i < slot_count; i++) {
-        if (slots[i].used && !view_wants(view, &slots[i])) {
+    SLOT_FOREACH (slot) {
+        if (!view_wants(view, slot)) {
             return true;
         }
     }
@@ -416,8 +421,8 @@ bool kvm_memory_init(GError **error)
     uint64_t protect = kvm_check_extension(KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2);
     uint64_t flags = protect & (KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET);
 
-    slot_count = MAX(kvm_check_extension(KVM_CAP_NR_MEMSLOTS), MIN_SLOTS);
-    slots = g_new0(struct slot, slot_count);
+    slot_limit = MAX(kvm_check_extension(KVM_CAP_NR_MEMSLOTS), MIN_SLOTS);
+    slots = g_new0(struct slot, slot_limit);
     if (kvm_options.dirty_ring_size) {
         if (!kvm_ring_init(error)) {
             return false;
