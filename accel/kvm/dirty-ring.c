@@ -99,5 +99,6 @@ void kvm_ring_unmap(struct kvm_cpu *k)
 {
     if (k->ring) {
         munmap(k->ring, kvm_options.dirty_ring_size * sizeof(struct kvm_dirty_gfn));
+        k->ring = NULL;
     }
 }

@@ -43,6 +43,8 @@ bool kvm_run_init(GError **error);
  */
 void kvm_quiesce_begin(void);
 void kvm_quiesce_end(void);
+/* Takes the vCPU out of what the gate looks at; what was its cpu->kvm. */
+struct kvm_cpu *kvm_gate_forget(struct x86_cpu *cpu);
 
 /* memory.c */
 bool kvm_memory_init(GError **error);
@@ -53,6 +55,8 @@ void kvm_dirty_log_fetch(struct ram_block *block, uint64_t first, uint64_t count
 void kvm_dirty_log_refresh(void);
 void kvm_dirty_log_arm(void);
 void kvm_dirty_ring_full(struct x86_cpu *cpu); /* the exit */
+/* The vCPU, which does not run any more, goes: takes its ring along, and cpu->kvm from it, which is returned. */
+struct kvm_cpu *kvm_dirty_log_forget(struct x86_cpu *cpu);
 
 /* A page of slot `number` was written. Slots lock held. */
 void kvm_slot_mark(unsigned number, uint64_t page);

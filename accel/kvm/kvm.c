@@ -206,10 +206,8 @@ static bool map_run(struct x86_cpu *cpu, GError **error)
 
 static void kvm_cpu_destroy(struct x86_cpu *cpu)
 {
-    struct kvm_cpu *k = cpu->kvm;
+    struct kvm_cpu *k = kvm_dirty_log_forget(cpu);
 
-    cpu->kvm = NULL;
-    kvm_ring_unmap(k);
     if (k->run) {
         munmap(k->run, k->run_size);
     }

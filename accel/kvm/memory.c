@@ -235,6 +235,20 @@ void kvm_dirty_ring_full(struct x86_cpu *cpu)
     g_mutex_unlock(&slots_lock);
 }
 
+/*
+ * The lock: whoever harvests, a sync or a vCPU whose ring is full, goes through all vCPUs' rings under it, and must not
+ * find one that is being unmapped. And nobody else will find what is still in this one.
+ */
+struct kvm_cpu *kvm_dirty_log_forget(struct x86_cpu *cpu)
+{
+    g_mutex_lock(&slots_lock);
+    kvm_ring_harvest();
+    kvm_ring_unmap(cpu->kvm);
+    struct kvm_cpu *k = kvm_gate_forget(cpu);
+    g_mutex_unlock(&slots_lock);
+    return k;
+}
+
 void kvm_dirty_log_refresh(void)
 {
     __atomic_add_fetch(&look_wanted, 1, __ATOMIC_SEQ_CST);

@@ -49,7 +49,7 @@ void kvm_cpu_kick(struct x86_cpu *cpu)
 
 /* --- the gate before KVM_RUN --- */
 
-static GMutex gate_lock; /* guards `closed` and goes with gate_cond; innermost, after the big lock */
+static GMutex gate_lock; /* guards `closed`, whose kvm_cpu there is, and goes with gate_cond; innermost, after the slots lock */
 static GCond gate_cond;  /* a vCPU has left KVM_RUN, or the gate was opened */
 static int closed;       /* how often; atomic for the look without the lock */
 
@@ -96,6 +96,14 @@ void kvm_quiesce_end(void)
     __atomic_store_n(&closed, closed - 1, __ATOMIC_SEQ_CST);
     g_cond_broadcast(&gate_cond);
     g_mutex_unlock(&gate_lock);
+}
+
+struct kvm_cpu *kvm_gate_forget(struct x86_cpu *cpu)
+{
+    g_mutex_lock(&gate_lock);
+    struct kvm_cpu *k = g_steal_pointer(&cpu->kvm);
+    g_mutex_unlock(&gate_lock);
+    return k;
 }
 
 /* --- failures: the guest stands still, and the operator is told why --- */
