@@ -266,12 +266,19 @@ def explain(pages, what):
     require(not pages, '%d pages %s, the first 0x%x' % (len(pages), what, min(pages, default=0)))
 
 
+def tell(counts):
+    """An emulated host that hangs takes no more along than what came after."""
+    if ACCELERATORS:
+        print('so far: %s' % counts, flush=True)
+
+
 def hops(guest, wanted, counts, deadline):
     """As many as one guest may have; then its own account of what it saw."""
     try:
         for _ in range(HOPS):
             if counts.get('completed', 0) < wanted and time.time() < deadline:
                 guest.hop()
+                tell(counts)
         guest.end()
         counts.add('guests')
     except LostToEmulation:
