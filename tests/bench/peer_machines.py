@@ -1,56 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""peer-bench's command line, the machines of both sides, and one migration between two of them."""
-import argparse
+"""The machines of both sides, and one migration between two of them."""
 import contextlib
 import os
 import subprocess
-import sys
 import time
 
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(TOP, 'tests', 'functional'))
-
-
-def parse_arguments():
-    p = argparse.ArgumentParser(description=sys.modules['__main__'].__doc__,
-                                formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('experiments', nargs='*', help='which; default all')
-    p.add_argument('--qemu', default=os.path.join(TOP, 'build', 'qemu-system-x86_64'), help="Ferry's binary")
-    p.add_argument('--peer', default='/usr/bin/qemu-system-x86_64', help='the binary to compare with')
-    p.add_argument('--pairs', type=int, default=5, help='pairs of runs (default 5)')
-    p.add_argument('--memory', type=int, default=8192, help='MiB of the Linux guests that migrate (default 8192)')
-    p.add_argument('--cases', default='idle,freed', help='of migrate')
-    p.add_argument('--hints', default='off,on', help='of migrate')
-    p.add_argument('--sizes', default='1,4,16,64', help='GiB, of growth')
-    p.add_argument('--huge', type=int, default=64, help='GiB of the large Linux guest of growth; 0: none')
-    p.add_argument('--peer-most', type=int, default=4,
-                   help='GiB, the largest untouched guest that the peer is asked to move')
-    p.add_argument('--limits', default='10,100,1000', help='MB/s, of bandwidth')
-    p.add_argument('--writer', type=int, default=4096, help='pages that the busy guest rewrites')
-    p.add_argument('--walks', default='1,8,64', help='GiB, of walk')
-    p.add_argument('--timeout', type=float, default=120, help='seconds for one migration')
-    p.add_argument('--realtime', action='store_true',
-                   help='real-time scheduling for the machines while something is measured: keeps neighbours out')
-    p.add_argument('--out', default='.', help='folder for peer-bench.jsonl and peer-bench.csv')
-    return p.parse_args()
-
-
-args = parse_arguments()
-os.environ['FERRY_BINARY'] = args.qemu
-os.environ.setdefault('FERRY_BUILD', os.path.dirname(os.path.abspath(args.qemu)))
-import ferry  # noqa: E402
-from linux import Linux, check_data, tool  # noqa: E402
+import ferry
+from linux import Linux, check_data, tool
+from peer_options import args
 
 
 # ---- machines ----
 
 def binary(side):
-    return args.qemu if side == 'ferry' else args.peer
+    return args.peer if side == 'peer' else args.qemu
 
 
 def board(side, gib):
     """The peer refuses a guest larger than the host's memory unless it is told not to reserve it."""
-    if side == 'ferry' or gib <= 4:
+    if side != 'peer' or gib <= 4:
         return []
     return ['-object', 'memory-backend-ram,id=ram0,size=%dG,reserve=off' % gib, '-machine', 'memory-backend=ram0']
 
