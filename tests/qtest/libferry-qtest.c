@@ -363,9 +363,11 @@ void qtest_outb(struct qtest *q, uint16_t port, uint8_t value) { command_store(q
 void qtest_outw(struct qtest *q, uint16_t port, uint16_t value) { command_store(q, "outw", port, value); }
 void qtest_outl(struct qtest *q, uint16_t port, uint32_t value) { command_store(q, "outl", port, value); }
 uint8_t qtest_readb(struct qtest *q, uint64_t address) { return (uint8_t)command_value(q, "readb", address); }
+uint16_t qtest_readw(struct qtest *q, uint64_t address) { return (uint16_t)command_value(q, "readw", address); }
 uint32_t qtest_readl(struct qtest *q, uint64_t address) { return (uint32_t)command_value(q, "readl", address); }
 uint64_t qtest_readq(struct qtest *q, uint64_t address) { return command_value(q, "readq", address); }
 void qtest_writeb(struct qtest *q, uint64_t address, uint8_t value) { command_store(q, "writeb", address, value); }
+void qtest_writew(struct qtest *q, uint64_t address, uint16_t value) { command_store(q, "writew", address, value); }
 void qtest_writel(struct qtest *q, uint64_t address, uint32_t value) { command_store(q, "writel", address, value); }
 void qtest_writeq(struct qtest *q, uint64_t address, uint64_t value) { command_store(q, "writeq", address, value); }
 
@@ -500,4 +502,81 @@ JsonObject *qtest_qmp_event(struct qtest *q, const char *name)
         }
         json_object_unref(object);
     }
+}
+
+/* --- state --- */
+
+/* What a query says its `status` is; NULL: the program has gone. */
+static char *query_status(struct qtest *q, const char *command)
+{
+    g_autofree char *text = g_strdup_printf("{\"execute\": \"%s\"}", command);
+    JsonObject *reply = qtest_try_qmp(q, text);
+    char *status;
+
+    if (!reply) {
+        return NULL;
+    }
+    status = g_strdup(json_object_get_string_member_with_default(json_object_get_object_member(reply, "return"),
+                                                                 "status", "none"));
+    json_object_unref(reply);
+    return status;
+}
+
+char *qtest_save(struct qtest *q, const char *name)
+{
+    char *path = qtest_path(name);
+    g_autofree char *migrate =
+        g_strdup_printf("{\"execute\": \"migrate\", \"arguments\": {\"uri\": \"exec:cat > %s\"}}", path);
+
+    qtest_qmp_ok(q, migrate);
+    for (int waited = 0; waited < 3 * TIMEOUT_MS; waited += 5) {
+        g_autofree char *status = query_status(q, "query-migrate");
+
+        g_assert_cmpstr(status, !=, "failed");
+        if (!g_strcmp0(status, "completed")) {
+            return path;
+        }
+        g_usleep(5000);
+    }
+    g_error("the migration to a file does not end");
+}
+
+bool qtest_wait_loaded(struct qtest *q)
+{
+    for (int waited = 0; waited < 3 * TIMEOUT_MS; waited += 5) {
+        g_autofree char *status = query_status(q, "query-status");
+
+        if (!status || strcmp(status, "inmigrate")) {
+            return status;
+        }
+        g_usleep(5000);
+    }
+    g_error("the stream is neither loaded nor refused");
+}
+
+bool qtest_load(struct qtest *q, const char *path)
+{
+    g_autofree char *incoming = g_strdup_printf("{\"execute\": \"migrate-incoming\", \"arguments\": "
+                                                "{\"uri\": \"exec:cat %s\"}}", path);
+
+    qtest_qmp_ok(q, incoming);
+    return qtest_wait_loaded(q);
+}
+
+/* A section is u8 4, u32 number, name, u32 instance, u32 version, the body, and u8 0x7e with the number again. */
+GBytes *qtest_section(const char *path, const char *name)
+{
+    g_autofree char *data = NULL;
+    size_t length, n = strlen(name);
+    char *at, *end;
+    char footer[5] = { 0x7e };
+
+    g_assert_true(g_file_get_contents(path, &data, &length, NULL));
+    at = memmem(data, length, name, n);
+    g_assert_true(at && at - data > 6 && at[-6] == 4);
+    memcpy(footer + 1, at - 5, 4);
+    at += n + 8;
+    end = memmem(at, length - (size_t)(at - data), footer, sizeof(footer));
+    g_assert_nonnull(end);
+    return g_bytes_new(at, (gsize)(end - at));
 }

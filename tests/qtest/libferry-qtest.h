@@ -36,7 +36,9 @@ void qtest_outl(struct qtest *q, uint16_t port, uint32_t value);
 uint32_t qtest_readl(struct qtest *q, uint64_t address);
 uint64_t qtest_readq(struct qtest *q, uint64_t address);
 uint8_t qtest_readb(struct qtest *q, uint64_t address);
+uint16_t qtest_readw(struct qtest *q, uint64_t address);
 void qtest_writeb(struct qtest *q, uint64_t address, uint8_t value);
+void qtest_writew(struct qtest *q, uint64_t address, uint16_t value);
 void qtest_writel(struct qtest *q, uint64_t address, uint32_t value);
 void qtest_writeq(struct qtest *q, uint64_t address, uint64_t value);
 void qtest_memread(struct qtest *q, uint64_t address, void *data, size_t length);
@@ -64,5 +66,14 @@ JsonObject *qtest_try_qmp(struct qtest *q, const char *command);
 void qtest_qmp_ok(struct qtest *q, const char *command);
 /* The next event of that name, waiting up to ten seconds; events before it are dropped. Owned by the caller. */
 JsonObject *qtest_qmp_event(struct qtest *q, const char *name);
+
+/* The whole state to a file of that name, by `migrate`; its path, owned by the caller. */
+char *qtest_save(struct qtest *q, const char *name);
+/* A program started with -incoming; true: the state was loaded; false: the program has ended. */
+bool qtest_wait_loaded(struct qtest *q);
+/* The same of one with -incoming defer, and such a file. */
+bool qtest_load(struct qtest *q, const char *path);
+/* The body of a section in such a file. */
+GBytes *qtest_section(const char *path, const char *name);
 
 #endif

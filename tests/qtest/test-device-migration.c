@@ -58,46 +58,12 @@ static void check_state(struct qtest *q)
 static char *save(const char *name)
 {
     struct qtest *q = qtest_start(MACHINE);
-    char *path = qtest_path(name);
-    g_autofree char *migrate =
-        g_strdup_printf("{\"execute\": \"migrate\", \"arguments\": {\"uri\": \"exec:cat > %s\"}}", path);
+    char *path;
 
     set_state(q);
-    qtest_qmp_ok(q, "{\"execute\": \"migrate-set-capabilities\", \"arguments\": {\"capabilities\": "
-                    "[{\"capability\": \"events\", \"state\": true}]}}");
-    qtest_qmp_ok(q, migrate);
-    for (bool done = false; !done;) {
-        JsonObject *event = qtest_qmp_event(q, "MIGRATION");
-        const char *status =
-            json_object_get_string_member(json_object_get_object_member(event, "data"), "status");
-
-        g_assert_cmpstr(status, !=, "failed");
-        done = !strcmp(status, "completed");
-        json_object_unref(event);
-    }
+    path = qtest_save(q, name);
     qtest_quit(q);
     return path;
-}
-
-/* True: it was loaded. False: the program has ended. */
-static bool wait_loaded(struct qtest *q)
-{
-    for (int tries = 0; tries < 2000; tries++) {
-        JsonObject *reply = qtest_try_qmp(q, "{\"execute\": \"query-status\"}");
-        bool loaded;
-
-        if (!reply) {
-            return false;
-        }
-        loaded = strcmp(json_object_get_string_member(json_object_get_object_member(reply, "return"), "status"),
-                        "inmigrate");
-        json_object_unref(reply);
-        if (loaded) {
-            return true;
-        }
-        g_usleep(5000);
-    }
-    g_error("the stream is neither loaded nor refused");
 }
 
 static void test_round_trip(void)
@@ -105,7 +71,7 @@ static void test_round_trip(void)
     g_autofree char *path = save("round-trip"), *args = g_strdup_printf(MACHINE " -S -incoming 'exec:cat %s'", path);
     struct qtest *q = qtest_start(args);
 
-    g_assert_true(wait_loaded(q));
+    g_assert_true(qtest_wait_loaded(q));
     qtest_clock_step(q, 5000000); /* qtest's clock is the test's and does not migrate */
     check_state(q);
     qtest_quit(q);
@@ -138,8 +104,6 @@ static void test_cut(void)
 static void test_garbled(void)
 {
     g_autofree char *path = save("garbled"), *data = NULL;
-    g_autofree char *incoming =
-        g_strdup_printf("{\"execute\": \"migrate-incoming\", \"arguments\": {\"uri\": \"exec:cat %s\"}}", path);
     g_autoptr(GRand) rand = g_rand_new_with_seed(0xfe);
     gsize length, devices;
     const char *timer;
@@ -156,8 +120,7 @@ static void test_garbled(void)
         data[at] = (char)(before ^ (1 << g_rand_int_range(rand, 0, 8)));
         g_assert_true(g_file_set_contents(path, data, (gssize)length, NULL));
         q = qtest_start(MACHINE " -S -incoming defer");
-        qtest_qmp_ok(q, incoming);
-        if (wait_loaded(q)) {
+        if (qtest_load(q, path)) {
             qtest_clock_step(q, 1000000);
             qtest_quit(q);
         } else {
