@@ -54,14 +54,19 @@ static void put_request(struct stream *s, const struct virtio_blk_request *req)
     stream_put_buffer(s, chain, CHAIN_SIZE);
 }
 
+/* The latest first, as QEMU does: a loader puts each in front of those before it. */
 static void requests_put(struct stream *s, const void *element, size_t size, const struct vmstate_field *field)
 {
     const struct virtio_blk *b = element;
+    g_autoptr(GPtrArray) requests = g_ptr_array_new();
 
     for (unsigned queue = 0; queue < b->num_queues; queue++) {
-        for (const struct virtio_blk_request *req = b->retry[queue]; req; req = req->next) {
-            put_request(s, req);
+        for (struct virtio_blk_request *req = b->retry[queue]; req; req = req->next) {
+            g_ptr_array_add(requests, req);
         }
+    }
+    for (guint n = requests->len; n > 0; n--) {
+        put_request(s, requests->pdata[n - 1]);
     }
     stream_put_u8(s, 0);
 }

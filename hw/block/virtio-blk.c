@@ -67,11 +67,22 @@ static void blk_set_config(struct virtio_device *vdev, const uint8_t *config)
     set_wce((struct virtio_blk *)vdev, config); /* all else is read-only */
 }
 
+/* 5.2.5.2: a driver that cannot switch the cache has one if it can flush it. */
+static void settle_wce(struct virtio_blk *b)
+{
+    if (!virtio_has_feature(&b->vdev, VIRTIO_BLK_F_CONFIG_WCE)) {
+        block_backend_set_write_cache(b->blk, virtio_has_feature(&b->vdev, VIRTIO_BLK_F_FLUSH));
+    }
+}
+
 /* Nothing but the configuration says in a stream how the guest left the cache. */
 static void blk_config_loaded(struct virtio_device *vdev, const uint8_t *config, uint32_t length)
 {
     if (length > offsetof(struct virtio_blk_config, wce)) {
         set_wce((struct virtio_blk *)vdev, config);
+    }
+    if (vdev->status & VIRTIO_CONFIG_S_DRIVER_OK) {
+        settle_wce((struct virtio_blk *)vdev);
     }
 }
 
@@ -118,10 +129,7 @@ static void blk_running_changed(struct virtio_device *vdev, bool running)
         block_backend_set_iothread(b->blk, false);
         return;
     }
-    /* 5.2.5.2: a driver that cannot switch the cache has one if it can flush it. */
-    if (!virtio_has_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE)) {
-        block_backend_set_write_cache(b->blk, virtio_has_feature(vdev, VIRTIO_BLK_F_FLUSH));
-    }
+    settle_wce(b);
     block_backend_set_iothread(b->blk, true);
     b->repeat = ~0u;
 }

@@ -330,10 +330,18 @@ static bool load_check(struct virtio_device *vdev, GError **error)
     return !vdev->ops->post_load || vdev->ops->post_load(vdev, error);
 }
 
+/* What a stream leaves out is false there, whatever the registers said here before (a board sets up the BARs). */
+static void forget_flags(struct virtio_device *vdev)
+{
+    vdev->started = vdev->disabled = false;
+    __atomic_store_n(&vdev->broken, false, __ATOMIC_RELEASE);
+}
+
 bool virtio_load(struct virtio_device *vdev, struct stream *s, GError **error)
 {
     struct loaded_config config;
 
+    forget_flags(vdev);
     if (!vdev->transport->load_config(vdev, s, error) || !load_header(vdev, s, &config, error) ||
         !load_queues(vdev, s, error) ||
         (vdev->ops->vmsd && !vmstate_load_body(s, vdev->ops->vmsd, vdev, vdev->ops->vmsd->version, error)) ||
