@@ -139,17 +139,22 @@ static void intx_change_line(struct pci_device *dev, int pin, int change)
     bus->set_irq(bus->irq_opaque, line, bus->irq_count[line] != 0);
 }
 
+static void intx_update_status(struct pci_device *dev)
+{
+    if (dev->irq_state) {
+        dev->config[PCI_STATUS] |= PCI_STATUS_INTERRUPT;
+    } else {
+        dev->config[PCI_STATUS] &= ~PCI_STATUS_INTERRUPT;
+    }
+}
+
 static void intx_set_level(struct pci_device *dev, int pin, bool level)
 {
     if ((dev->irq_state >> pin & 1) == level) {
         return;
     }
     dev->irq_state ^= 1u << pin;
-    if (dev->irq_state) {
-        dev->config[PCI_STATUS] |= PCI_STATUS_INTERRUPT;
-    } else {
-        dev->config[PCI_STATUS] &= ~PCI_STATUS_INTERRUPT;
-    }
+    intx_update_status(dev);
     if (!intx_disabled(dev)) {
         intx_change_line(dev, pin, level ? 1 : -1);
     }
@@ -326,9 +331,14 @@ static bool config_get(struct stream *s, void *element, size_t size, const struc
     return true;
 }
 
+/* Without the interrupt's bit of the status: it follows from the pins' levels, and old loaders want it clear. */
 static void config_put(struct stream *s, const void *element, size_t size, const struct vmstate_field *field)
 {
-    stream_put_buffer(s, element, PCI_CONFIG_SIZE);
+    uint8_t config[PCI_CONFIG_SIZE];
+
+    memcpy(config, element, sizeof(config));
+    config[PCI_STATUS] &= ~PCI_STATUS_INTERRUPT;
+    stream_put_buffer(s, config, sizeof(config));
 }
 
 /*
@@ -348,6 +358,7 @@ static bool irq_state_get(struct stream *s, void *element, size_t size, const st
         state |= level << pin;
     }
     *(uint32_t *)element = state;
+    intx_update_status((void *)((uint8_t *)element - offsetof(struct pci_device, irq_state)));
     return true;
 }
 
