@@ -250,7 +250,7 @@ static bool find_iothread(struct virtio_blk *b, GError **error)
 
 static bool open_backend(struct virtio_blk *b, struct device *device, GError **error)
 {
-    g_autofree char *qdev = device->id ? g_strdup_printf("/machine/peripheral/%s/virtio-backend", device->id) : NULL;
+    g_autofree char *qdev = virtio_backend_path(device);
     struct block_backend_config config = {
         .node = b->drive,
         .device = device->type->name,

@@ -215,7 +215,7 @@ bool device_realize(struct device *dev, struct bus *bus, GError **error)
 {
     g_assert(!dev->realized);
     bus = choose_bus(dev, bus, error);
-    if (!bus) {
+    if (!bus || !bootindex_check(dev, error)) {
         return false;
     }
     dev->parent_bus = bus;

@@ -24,6 +24,10 @@ struct _JsonNode *property_default_json(const struct property *property);
 const struct bus_type *bus_type_find(const char *name);
 void bus_type_foreach(void (*each)(const struct bus_type *type, void *opaque), void *opaque);
 
+/* bootindex.c: no realized device has this one's place among what firmware boots from. */
+#define BOOTINDEX_PROPERTY "bootindex"
+bool bootindex_check(struct device *dev, GError **error);
+
 /* Applies what -global said of the device's type. */
 bool global_apply(struct device *dev, GError **error);
 

@@ -35,10 +35,9 @@ static void filter_changed(struct virtio_net *n)
     g_autofree char *path = NULL;
 
     if (n->filter_event_due) {
-        path = id ? g_strdup_printf("/machine/peripheral/%s/virtio-backend", id)
-                  : g_strdup_printf("/machine/peripheral-anon/%s/virtio-backend", n->nic.name);
+        path = virtio_backend_path(n->vdev.device);
         n->filter_event_due = false;
-        qapi_event_send_nic_rx_filter_changed(id, path);
+        qapi_event_send_nic_rx_filter_changed(id, path ? path : n->nic.name);
     }
 }
 

@@ -380,6 +380,13 @@ bool virtio_init(struct virtio_device *vdev, struct device *device, const struct
     return true;
 }
 
+char *virtio_backend_path(const struct device *device)
+{
+    g_autofree char *path = device_path(device);
+
+    return path ? g_strconcat(path, "/virtio-backend", NULL) : NULL;
+}
+
 bool virtio_add_queue(struct virtio_device *vdev, uint16_t size, GError **error)
 {
     unsigned n = vdev->queue_count;

@@ -326,6 +326,68 @@ static void test_read_only(void)
     qtest_quit(q);
 }
 
+/* ---- Beside other disks ---- */
+
+static char *qdev_of_first(void)
+{
+    JsonObject *reply = qtest_qmp(q, "{\"execute\": \"query-block\"}");
+    JsonArray *disks = json_object_get_array_member(reply, "return");
+    char *qdev = g_strdup(json_object_get_string_member(json_array_get_object_element(disks, 0), "qdev"));
+
+    json_object_unref(reply);
+    return qdev;
+}
+
+/* QMP names a disk without an id by its place, as the peer does. */
+static void test_anonymous(void)
+{
+    g_autofree char *qdev = NULL, *named = NULL;
+
+    start(FILE_NODE "-device virtio-blk-pci,drive=n0,addr=2", 0);
+    qdev = qdev_of_first();
+    g_assert_cmpstr(qdev, ==, "/machine/peripheral-anon/device[0]/virtio-backend");
+    qtest_quit(q);
+    start(FILE_NODE DISK "n0", 0);
+    named = qdev_of_first();
+    g_assert_cmpstr(named, ==, "/machine/peripheral/disk0/virtio-backend");
+    qtest_quit(q);
+}
+
+static void add_null_disk(const char *id, int bootindex, const char *message)
+{
+    g_autofree char *add_disk = g_strdup_printf("{\"execute\": \"device_add\", \"arguments\": {\"driver\": "
+                                                "\"virtio-blk-pci\", \"drive\": \"%s\", \"id\": \"%s\", "
+                                                "\"bootindex\": %d}}", id, id, bootindex);
+    JsonObject *reply = qtest_qmp(q, add_disk);
+
+    if (message) {
+        g_assert_cmpstr(json_object_get_string_member(json_object_get_object_member(reply, "error"), "desc"), ==,
+                        message);
+    } else {
+        g_assert_true(json_object_has_member(reply, "return"));
+    }
+    json_object_unref(reply);
+}
+
+static void test_bootindex(void)
+{
+#define TWO_DISKS "-blockdev driver=null-co,node-name=a -blockdev driver=null-co,node-name=b " \
+                  "-device virtio-blk-pci,id=first,drive=a"
+    static const char *const bad[][2] = {
+        { "-accel qtest -nodefaults -display none " TWO_DISKS ",bootindex=1 -device virtio-blk-pci,drive=b,bootindex=1",
+          "The bootindex 1 has already been used" },
+    };
+
+    qtest_check_refused(bad, G_N_ELEMENTS(bad));
+    q = qtest_start(TWO_DISKS ",bootindex=1");
+    add_null_disk("b", 1, "The bootindex 1 has already been used");
+    add_null_disk("b", 2, NULL);
+    qtest_quit(q);
+    q = qtest_start(TWO_DISKS);
+    add_null_disk("b", -1, NULL); /* as many as like to have no place */
+    qtest_quit(q);
+}
+
 int main(int argc, char **argv)
 {
     int result;
@@ -340,6 +402,8 @@ int main(int argc, char **argv)
     add("bad-rings", test_bad_rings);
     g_test_add_func("/qtest/virtio-blk/directions", test_directions);
     g_test_add_func("/qtest/virtio-blk/read-only", test_read_only);
+    g_test_add_func("/qtest/virtio-blk/anonymous", test_anonymous);
+    g_test_add_func("/qtest/virtio-blk/bootindex", test_bootindex);
     result = g_test_run();
     g_free(image);
     return result;

@@ -137,6 +137,8 @@ struct virtio_device {
 bool virtio_init(struct virtio_device *vdev, struct device *device, const struct virtio_device_ops *ops,
                  const struct virtio_transport_ops *transport, uint32_t config_length, GError **error);
 void virtio_cleanup(struct virtio_device *vdev);
+/* "/machine/peripheral/ID/virtio-backend", as QMP names the device behind its transport; NULL: the board's own. */
+char *virtio_backend_path(const struct device *device);
 /* Realize time only; queues get indexes in order. */
 bool virtio_add_queue(struct virtio_device *vdev, uint16_t size, GError **error);
 
