@@ -451,17 +451,20 @@ static void write_skip_record(void)
     }
 }
 
-/* Big lock held. */
-static void outgoing_complete(struct outgoing *out)
+/*
+ * Big lock held. The destination has had everything since `end`, and may be running the guest: what is cleared away
+ * here, KVM's dirty log above all, keeps nobody waiting.
+ */
+static void outgoing_complete(struct outgoing *out, int64_t end)
 {
+    STORE(downtime_ms, (end - migration.downtime_start) / NS_PER_MS);
+    STORE(downtime_bytes, migration.transferred - migration.precopy_bytes);
     write_skip_record();
     drop_map(out);
     stop_logging(out);
     if (runstate_get() == RUN_STATE_FINISH_MIGRATE) { /* a panic may have been carried out meanwhile */
         runstate_set(RUN_STATE_POSTMIGRATE);
     }
-    STORE(downtime_ms, (migration_now() - migration.downtime_start) / NS_PER_MS);
-    STORE(downtime_bytes, migration.transferred - migration.precopy_bytes);
 }
 
 /* Nothing may run here while another has the images: `cont` tries again. */
@@ -551,10 +554,11 @@ gpointer outgoing_thread(gpointer unused)
     g_autoptr(GError) error = NULL;
     bool ok = close_channel(&out, outgoing_run(&out, &error), &error);
     bool cancelled = !ok && migration_cancelled();
+    int64_t end = migration_now();
 
     big_lock();
     if (ok) {
-        outgoing_complete(&out);
+        outgoing_complete(&out, end);
     } else {
         outgoing_abort(&out);
     }
