@@ -143,18 +143,24 @@ def idle():
 
 # ---- the log itself ----
 
-def log_run(kind, gib):
-    run = subprocess.run([os.path.join(ferry.BUILD, 'tests', 'unit', 'kvm-log'), kind, str(gib)], stdout=subprocess.PIPE,
-                         stderr=subprocess.STDOUT, text=True, check=False)
-    ferry.require(run.returncode == 0, run.stdout)
-    return {name: float(value) for name, value in re.findall(r'(\w+_ms) ([\d.]+)', run.stdout)}
+def log_run(kind):
+    """Milliseconds by step and size; growth is the last size's sync against the last but one's, per GiB."""
+    figures, sizes = {}, [int(gib) for gib in args.sizes.split(',')]
+    for gib in sizes:
+        run = subprocess.run([os.path.join(ferry.BUILD, 'tests', 'unit', 'kvm-log'), kind, str(gib)],
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        ferry.require(run.returncode == 0, run.stdout)
+        for step, ms in re.findall(r'(\w+)_ms ([\d.]+)', run.stdout):
+            figures['%s_%d_ms' % (step, gib)] = float(ms)
+    if len(sizes) > 1:
+        small, large = sizes[-2:]
+        figures['growth'] = figures['sync_%d_ms' % large] / figures['sync_%d_ms' % small] * small / large
+    return figures
 
 
 def log():
     for kind in ('initially-set', 'manual', 'plain', 'ring'):
-        for gib in args.sizes.split(','):
-            yield ('log %s, %s GiB' % (kind, gib), ('ferry',),
-                   lambda side, kind=kind, gib=gib: log_run(kind, gib), {})
+        yield 'log ' + kind, ('ferry',), lambda side, kind=kind: log_run(kind), {'growth': ('value', 1.2)}
 
 
 EXPERIMENTS = {'untouched': untouched, 'freed': freed, 'writers': writers, 'idle': idle, 'log': log}
