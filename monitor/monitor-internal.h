@@ -14,9 +14,9 @@ struct qapi_command;
 extern struct qmp_session *qmp_current;
 void qmp_sessions_cleanup(void);
 const struct qapi_command *qmp_command_find(const char *name); /* NULL: there is none */
-/* Puts a descriptor under a name / takes one out, for the whole program. */
-bool monitor_add_fd(const char *name, int fd, GError **error);
-bool monitor_close_fd(const char *name, GError **error);
+/* named-fds.c: name -> descriptor, which is closed with its entry. */
+GHashTable *named_fds_new(void);
+GHashTable *qmp_named_fds(void); /* of the session whose command runs, or NULL */
 
 /* HMP sessions (hmp.c). */
 void hmp_sessions_cleanup(void);

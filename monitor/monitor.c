@@ -1,75 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What QMP and HMP share: named file descriptors, version, list of commands. */
+/* What QMP and HMP share: version, list of commands. */
 #include "monitor/monitor-internal.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "qapi/qapi-commands.h"
 #include "qapi/qapi-events.h"
 #include "system/system.h"
 #include "util/json.h"
-
-static GHashTable *named_fds; /* char * -> GINT_TO_POINTER(fd) */
-
-static GHashTable *fds(void)
-{
-    if (!named_fds) {
-        named_fds = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    }
-    return named_fds;
-}
-
-bool monitor_add_fd(const char *name, int fd, GError **error)
-{
-    if (g_ascii_isdigit(name[0])) {
-        close(fd);
-        return error_setf(error, "Parameter 'fdname' is '%s', expected a name not starting with a digit", name);
-    }
-    monitor_close_fd(name, NULL); /* a new descriptor under an old name replaces it */
-    g_hash_table_insert(fds(), g_strdup(name), GINT_TO_POINTER(fd));
-    return true;
-}
-
-bool monitor_close_fd(const char *name, GError **error)
-{
-    gpointer fd;
-    if (!g_hash_table_lookup_extended(fds(), name, NULL, &fd)) {
-        return error_setf(error, "File descriptor named '%s' not found", name);
-    }
-    close(GPOINTER_TO_INT(fd));
-    g_hash_table_remove(fds(), name);
-    return true;
-}
-
-int monitor_take_fd(const char *name, GError **error)
-{
-    gpointer fd;
-    if (g_ascii_isdigit(name[0])) {
-        return (int)g_ascii_strtoll(name, NULL, 10); /* inherited: -incoming fd:N */
-    }
-    if (!g_hash_table_lookup_extended(fds(), name, NULL, &fd)) {
-        error_setf(error, "File descriptor named '%s' not found; pass it with getfd first", name);
-        return -1;
-    }
-    g_hash_table_remove(fds(), name);
-    return GPOINTER_TO_INT(fd);
-}
-
-void qmp_getfd(const char *fdname, GError **error)
-{
-    int fd = qmp_take_received_fd();
-    if (fd < 0) {
-        error_setf(error, "No file descriptor supplied via SCM_RIGHTS");
-        return;
-    }
-    monitor_add_fd(fdname, fd, error);
-}
-
-void qmp_closefd(const char *fdname, GError **error)
-{
-    monitor_close_fd(fdname, error);
-}
 
 VersionInfo *qmp_query_version(GError **error)
 {
@@ -116,13 +54,4 @@ void monitor_cleanup(void)
 {
     qmp_sessions_cleanup();
     hmp_sessions_cleanup();
-    if (named_fds) {
-        GHashTableIter iter;
-        gpointer fd;
-        g_hash_table_iter_init(&iter, named_fds);
-        while (g_hash_table_iter_next(&iter, NULL, &fd)) {
-            close(GPOINTER_TO_INT(fd));
-        }
-        g_clear_pointer(&named_fds, g_hash_table_unref);
-    }
 }

@@ -29,7 +29,7 @@ struct qmp_session {
     int depth;
     char quote; /* that a string began with; 0: in none */
     bool escaped, skipping;
-    char skip_reason[96];
+    GHashTable *named_fds; /* getfd's */
     struct qmp_session *next;
 };
 
@@ -272,6 +272,7 @@ bool monitor_new_qmp(struct chardev *chr, bool pretty, GError **error)
     s->chr = chr;
     s->pretty = pretty;
     s->request = g_byte_array_new();
+    s->named_fds = named_fds_new();
     s->next = sessions;
     sessions = s;
     const struct chardev_frontend frontend = {
@@ -287,8 +288,14 @@ void qmp_sessions_cleanup(void)
         sessions = s->next;
         chardev_detach(s->chr, s);
         g_byte_array_unref(s->request);
+        g_hash_table_unref(s->named_fds);
         g_free(s);
     }
+}
+
+GHashTable *qmp_named_fds(void)
+{
+    return qmp_current ? qmp_current->named_fds : NULL;
 }
 
 int qmp_take_received_fd(void)

@@ -16,7 +16,10 @@ void monitor_cleanup(void); /* flushes and closes all */
 /* To the HMP session whose command runs. */
 void monitor_printf(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 
-/* File descriptors by name: getfd, closefd; migrate fd:NAME. Returns an owned descriptor, or -1 and an error. */
+/*
+ * A descriptor by the name that getfd gave it on the monitor whose command runs (migrate fd:NAME); the caller owns it. -1
+ * and an error if there is none.
+ */
 int monitor_take_fd(const char *name, GError **error);
 /* The last descriptor that came with the QMP command that runs, or -1; the caller owns it. */
 int qmp_take_received_fd(void);

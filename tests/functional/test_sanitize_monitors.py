@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """QMP from clients that err, are slow, vanish, or are many. Also run under sanitizers."""
+import json
+import os
 import socket
 import time
 
@@ -108,6 +110,31 @@ def monitors_do_not_share_their_state():
     for raw in first, second:
         raw.event('RESUME')
     vm.qmp.wait_event('RESUME')
+
+
+def arguments(command, **kwargs):
+    return json.dumps({'execute': command, 'arguments': kwargs}).encode()
+
+
+@case
+def names_of_descriptors_are_a_monitors_own():
+    vm = start()
+    first, second = Raw(vm.raw).negotiate(), Raw(vm.other).negotiate()
+    read, write = os.pipe()
+    for raw in first, second:
+        socket.send_fds(raw.sock, [arguments('getfd', fdname='out')], [write])
+        require(raw.reply() == {'return': {}}, 'getfd')
+    os.close(write)
+    require(second.ask(arguments('closefd', fdname='out')) == {'return': {}}, "the second's")
+    for request in (arguments('closefd', fdname='out'), arguments('migrate', uri='fd:out'),
+                    arguments('netdev_add', type='tap', id='n', fd='out')):
+        require("'out' not found" in error_of(second.ask(request))[1], "the first's, to the second")
+    first.close() # it stays with the monitor
+    first = Raw(vm.raw).negotiate()
+    require(first.ask(arguments('migrate', uri='fd:out')) == {'return': {}}, 'migrate')
+    require(os.read(read, 4) == b'QEVM', 'no stream came')
+    require("'out' not found" in error_of(first.ask(arguments('closefd', fdname='out')))[1], 'taken, and still there')
+    os.close(read)
 
 
 @case
