@@ -90,6 +90,18 @@ static void send_stop(int signal_number)
     send_packet(text);
 }
 
+/* A line for whoever sits at the debugger. */
+static void send_console(const char *message)
+{
+    g_autoptr(GString) text = g_string_new("O");
+
+    for (const char *p = message; *p; p++) {
+        g_string_append_printf(text, "%02x", (uint8_t)*p);
+    }
+    g_string_append(text, "0a");
+    send_packet(text->str);
+}
+
 /* --- stopping and running --- */
 
 static void stop(RunState state)
@@ -136,13 +148,19 @@ static struct runstate_listener listener = { .changed = on_runstate };
 /* NULL: all run. */
 static void resume(struct x86_cpu *step)
 {
+    g_autoptr(GError) error = NULL;
+
     if (step) {
         debug_release_step(step);
     } else {
         debug_release_all();
     }
     gdb.running = gdb.resuming = true;
-    vm_start();
+    if (!vm_resume(&error)) {
+        gdb.running = false;
+        send_console(error->message);
+        send_stop(SIGTRAP); /* where it was */
+    }
     gdb.resuming = false;
 }
 
@@ -366,11 +384,13 @@ static void handle_breakpoint(const char *args, bool insert)
 /* `run`: gdb's D lets the target run; a connection that breaks, only if it was we who stopped it. */
 static void detach(bool run)
 {
+    g_autoptr(GError) error = NULL;
+
     gdb.attached = false;
     debug_breakpoints_clear();
     debug_release_all();
-    if (run) {
-        vm_start();
+    if (run && !vm_resume(&error)) {
+        warn_report("gdb: detached, but the guest stays stopped: %s", error->message);
     }
 }
 

@@ -358,18 +358,29 @@ void qmp_stop(GError **error)
     }
 }
 
-void qmp_cont(GError **error)
+bool vm_resume(GError **error)
 {
     if (state == RUN_STATE_INTERNAL_ERROR || state == RUN_STATE_SHUTDOWN) {
-        error_setf(error, "Resetting the Virtual Machine is required");
-    } else if (state == RUN_STATE_FINISH_MIGRATE) {
-        error_setf(error, "Migration is not finalized yet");
-    } else if (state == RUN_STATE_INMIGRATE) {
-        autostart = true;
-    } else if (block_activate_all(error)) { /* a migration may have let the images go */
-        block_backend_reset_io_status();
-        vm_start();
+        return error_setf(error, "Resetting the Virtual Machine is required");
     }
+    if (state == RUN_STATE_FINISH_MIGRATE) {
+        return error_setf(error, "Migration is not finalized yet");
+    }
+    if (state == RUN_STATE_INMIGRATE) {
+        autostart = true;
+        return true;
+    }
+    if (!block_activate_all(error)) { /* a migration may have let the images go */
+        return false;
+    }
+    block_backend_reset_io_status();
+    vm_start();
+    return true;
+}
+
+void qmp_cont(GError **error)
+{
+    vm_resume(error);
 }
 
 void qmp_system_reset(GError **error)

@@ -14,11 +14,13 @@ bool runstate_is_running(void);
 /* False if the transition is not one that QEMU's table allows (our own mistake: asserts in debug builds). */
 void runstate_set(RunState state);
 
-/*
- * Starts clock and vCPUs; emits RESUME. A no-op while running or while an incoming migration has not finished
- * (`autostart` is set then).
- */
+/* Starts clock and vCPUs; emits RESUME. A no-op while running. For those who know that it may run. */
 void vm_start(void);
+/*
+ * What an operator's `cont` is, from a monitor or a debugger: refused where the guest may not run, takes the images back
+ * that a migration let go; while the guest is still awaited it sets `autostart`.
+ */
+bool vm_resume(GError **error);
 /*
  * Pauses vCPUs (the big lock is dropped meanwhile), stops the clock, tells listeners, emits STOP; state becomes
  * `state`. A VM that stands still already takes the new state only where that may follow: a request that came late,

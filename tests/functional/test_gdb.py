@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The gdb stub, by its protocol: registers, memory, breakpoints, steps, threads, and packets that make no sense."""
+import fcntl
+import os
 import socket
 import struct
 import subprocess
@@ -52,6 +54,7 @@ class Gdb:
         return struct.unpack('<Q', bytes.fromhex(self.ask('p%x' % number)))[0]
 
 
+F_OFD_SETLK = 37
 RAX, RIP = 0, 16
 
 
@@ -63,10 +66,10 @@ def symbol(name):
     raise Failure('no symbol ' + name)
 
 
-def start(**kwargs):
+def start(args=(), **kwargs):
     directory = tempfile.TemporaryDirectory(prefix='ferry-gdb-')
     path = directory.name + '/socket'
-    vm = Vm(args=['-S', '-gdb', 'unix:' + path], **kwargs)
+    vm = Vm(args=['-S', '-gdb', 'unix:' + path, *args], **kwargs)
     gdb = Gdb(vm, path)
     gdb.directory = directory # as long as the connection
     return vm, gdb
@@ -111,6 +114,42 @@ def interrupt_and_threads():
     require(len(gdb.ask('g')) > 2 * 17 * 8, 'g')
     vm.qmp.command('cont') # a monitor may resume as well
     require('pong' in vm.guest('ping'), 'no pong')
+
+
+def locked(path):
+    """Whether somebody writes to the image, by the locks that QEMU's processes take."""
+    with open(path, 'rb+') as file:
+        lock = struct.pack('hhqqi4x', fcntl.F_WRLCK, os.SEEK_SET, 101, 1, 0)
+        try:
+            fcntl.fcntl(file, F_OFD_SETLK, lock)
+        except BlockingIOError:
+            return True
+    return False
+
+
+@case
+@ferry.spawns()
+def continues_as_a_monitor_does():
+    """After a migration the images are the other's: `c` takes them back, and where the guest may not run it says so."""
+    with tempfile.NamedTemporaryFile() as image:
+        image.truncate(1 << 20)
+        vm, gdb = start(args=['-no-shutdown', '-blockdev', 'file,node-name=d,filename=' + image.name,
+                              '-device', 'virtio-blk-pci,drive=d'])
+        gdb.send('c')
+        vm.expect(rb'guest ready\n', 20)
+        require(locked(image.name), 'no lock on a disk in use')
+        vm.qmp.command('migrate', uri='exec:cat > /dev/null')
+        while vm.qmp.command('query-status')['status'] != 'postmigrate':
+            time.sleep(0.02)
+        require(gdb.reply().startswith('T02'), 'stopped by the switchover')
+        require(not locked(image.name), 'locked although the other has it')
+        gdb.send('c')
+        require('pong' in vm.guest('ping') and locked(image.name), 'continued without its image')
+        vm.send('poweroff\n')
+        require(gdb.reply().startswith('T02'), 'stopped by its power-off')
+        require('reset' in bytes.fromhex(gdb.ask('c')[1:]).decode().lower(), 'no word of the reset that it takes')
+        require(gdb.reply().startswith('T05'), 'stopped again')
+        require(gdb.ask('D') == 'OK' and vm.qmp.command('query-status')['status'] == 'shutdown', 'detached')
 
 
 @case
