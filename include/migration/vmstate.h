@@ -67,8 +67,8 @@ extern const struct vmstate_info vmstate_info_bool, vmstate_info_uint8, vmstate_
     vmstate_info_uint64, vmstate_info_int8, vmstate_info_int16, vmstate_info_int32, vmstate_info_int64,
     vmstate_info_buffer, vmstate_info_unused, vmstate_info_timer /* int64 ns, -1: not pending; struct timer */;
 
-#define VMSTATE_CHECK_TYPE(_struct, _field, _type) \
-    (0 * sizeof((_type *)0 - &((_struct *)0)->_field))
+/* 0, if the field is of that type; else it does not compile. */
+#define VMSTATE_CHECK_TYPE(_struct, _field, _type) _Generic(&((_struct *)0)->_field, _type *: 0)
 #define VMSTATE_ONE(_field, _struct, _type, _info, _version, _exists)                             \
     { .name = #_field, .offset = offsetof(_struct, _field) + VMSTATE_CHECK_TYPE(_struct, _field, _type), \
       .size = sizeof(_type), .info = &(_info), .version = (_version), .exists = (_exists) }
