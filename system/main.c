@@ -145,21 +145,13 @@ static void finish(void)
     chardev_free_all();
 }
 
-int main(int argc, char **argv)
+/* The status to exit with. */
+static int run(const struct options *options)
 {
-    struct options options;
     GError *error = NULL;
     int exit_code = 0;
     bool help = false;
-    board_types_register();
-    if (!options_parse(&options, argc, argv, &error)) {
-        error_report_free(error);
-        return 1;
-    }
-    if (options.help) {
-        return 0;
-    }
-    if (!prepare(&options, &help, &error)) {
+    if (!prepare(options, &help, &error)) {
         error_report_free(error);
         return 1;
     }
@@ -169,7 +161,7 @@ int main(int argc, char **argv)
     main_loop_init();
     signals_init();
     x86_triple_fault_hook = on_triple_fault;
-    if (!start(&options, &error)) {
+    if (!start(options, &error)) {
         error_report_free(error);
         chardev_free_all();
         return 1;
@@ -179,4 +171,20 @@ int main(int argc, char **argv)
     }
     finish();
     return exit_code;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    GError *error = NULL;
+    int status = 0;
+    board_types_register();
+    if (!options_parse(&options, argc, argv, &error)) {
+        error_report_free(error);
+        status = 1;
+    } else if (!options.help) {
+        status = run(&options);
+    }
+    options_clear(&options);
+    return status;
 }

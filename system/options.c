@@ -220,6 +220,7 @@ static bool set_boot(struct options *options, const char *text, GError **error)
     if (order && (strspn(order, "acdn") != strlen(order) || strlen(order) > 3)) {
         ok = error_setf(error, "order=%s is not up to three of a (floppy), c (disk), d (CD-ROM), n (network)", order);
     } else if (order) {
+        g_free((char *)options->boot_order);
         options->boot_order = g_strdup(order);
     }
     ok = ok && keyval_check_unread(kv, error);
@@ -325,14 +326,32 @@ static bool print_lists(struct options *o, GError **error)
     return true;
 }
 
+#define LIST_AT(name) offsetof(struct options, name)
+static const size_t lists[] = {
+    LIST_AT(accel), LIST_AT(devices), LIST_AT(objects), LIST_AT(globals), LIST_AT(chardevs), LIST_AT(serials),
+    LIST_AT(monitors), LIST_AT(qmps), LIST_AT(qmps_pretty), LIST_AT(mons), LIST_AT(traces), LIST_AT(add_fds),
+    LIST_AT(audiodevs), LIST_AT(netdevs), LIST_AT(blockdevs), LIST_AT(drives),
+};
+
+static GPtrArray **list_at(struct options *o, size_t i)
+{
+    return (GPtrArray **)((char *)o + lists[i]);
+}
+
+void options_clear(struct options *o)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(lists); i++) {
+        g_clear_pointer(list_at(o, i), g_ptr_array_unref);
+    }
+    g_free((char *)o->boot_order);
+    o->boot_order = NULL;
+}
+
 bool options_parse(struct options *o, int argc, char **argv, GError **error)
 {
-    GPtrArray **lists[] = { &o->accel, &o->devices, &o->objects, &o->globals, &o->chardevs, &o->serials, &o->monitors,
-                            &o->qmps, &o->qmps_pretty, &o->mons, &o->traces, &o->add_fds, &o->audiodevs,
-                            &o->netdevs, &o->blockdevs, &o->drives };
     *o = (struct options){ 0 };
     for (size_t i = 0; i < G_N_ELEMENTS(lists); i++) {
-        *lists[i] = g_ptr_array_new();
+        *list_at(o, i) = g_ptr_array_new();
     }
     for (int i = 1; i < argc && !o->help; i++) {
         const char *name = argv[i];

@@ -21,6 +21,7 @@ struct options {
  * help was asked for and has been printed; the program ends with success.
  */
 bool options_parse(struct options *options, int argc, char **argv, GError **error);
+void options_clear(struct options *options); /* also after an error */
 bool option_exists(const char *name);
 
 #endif

@@ -66,7 +66,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
         "-object", "iothread,id=io0", "-device", "virtio-balloon-pci,id=balloon,free-page-hint=on", "-name", "fuzz",
         "-blockdev", "null-co,node-name=node0,size=1M",
     };
-    static struct options options;
+    struct options options;
     GError *error = NULL;
     board_types_register();
     if (!options_parse(&options, G_N_ELEMENTS(arguments), arguments, &error)) {
@@ -77,6 +77,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     if (!start(&options, &error)) {
         g_error("%s", error->message);
     }
+    options_clear(&options);
     answers = g_string_new(NULL);
     show = g_getenv("FUZZ_SHOW") != NULL;
     client = chardev_create(&fuzzer, "fuzzer", NULL, &error);
