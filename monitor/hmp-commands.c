@@ -13,6 +13,7 @@
 #include "hw/intc/ioapic.h"
 #include "hw/pci/pci.h"
 #include "memory/memory.h"
+#include "net/hmp.h"
 #include "qapi/qapi-commands.h"
 #include "system/backends.h"
 #include "system/runstate.h"
@@ -171,6 +172,26 @@ static void run_balloon(int argc, char **argv)
     }
 }
 
+static void run_hostfwd_add(int argc, char **argv)
+{
+    GError *error = NULL;
+    if (wants(argc, argv, 1, 2)) {
+        net_forward(argc > 2 ? argv[1] : NULL, argv[argc - 1], true, &error);
+        failed(error);
+    }
+}
+
+static void run_hostfwd_remove(int argc, char **argv)
+{
+    GError *error = NULL;
+    if (wants(argc, argv, 1, 2)) {
+        net_forward(argc > 2 ? argv[1] : NULL, argv[argc - 1], false, &error);
+        if (!failed(error)) {
+            monitor_printf("host forwarding rule for %s removed\n", argv[argc - 1]);
+        }
+    }
+}
+
 static void run_trace_event(int argc, char **argv)
 {
     GError *error = NULL;
@@ -291,6 +312,16 @@ static void info_block(int argc, char **argv)
     if (wants(argc, argv, 0, 0)) {
         hmp_info_block();
     }
+}
+
+static void info_network(int argc, char **argv)
+{
+    print_and_free(net_describe());
+}
+
+static void info_usernet(int argc, char **argv)
+{
+    print_and_free(net_describe_connections());
 }
 
 static void info_balloon(int argc, char **argv)
@@ -445,6 +476,10 @@ const struct hmp_command hmp_commands[] = {
     { "device_add", NULL, "driver[,prop=value][,...]", NULL, run_device_add, "device_add" },
     { "device_del", NULL, "id", NULL, run_device_del, "device_del" },
     { "help", "?", "[command]", "show the help", run_help },
+    { "hostfwd_add", NULL, "[netdev] [tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport",
+      "lead a port of the host into the guest of a user network (the first by default)", run_hostfwd_add },
+    { "hostfwd_remove", NULL, "[netdev] [tcp|udp]:[hostaddr]:hostport", "end what hostfwd_add or hostfwd= made",
+      run_hostfwd_remove },
     { "info", NULL, "subcommand", "show information ('help info' lists the subcommands)", run_help },
     { "migrate", NULL, "[-d] uri", NULL, run_migrate, "migrate" },
     { "migrate_cancel", NULL, "", NULL, run_migrate_cancel, "migrate_cancel" },
@@ -473,10 +508,12 @@ const struct hmp_command hmp_info_commands[] = {
     { "migrate_parameters", NULL, "", NULL, info_migrate_parameters, "query-migrate-parameters" },
     { "mtree", NULL, "", "show the memory tree", info_mtree },
     { "name", NULL, "", NULL, info_name, "query-name" },
+    { "network", NULL, "", "show the network devices and backends", info_network },
     { "pci", NULL, "", "show the PCI devices", info_pci },
     { "qtree", NULL, "", "show the device tree", info_qtree },
     { "registers", NULL, "", "show the vCPUs' registers", info_registers },
     { "status", NULL, "", NULL, info_status, "query-status" },
+    { "usernet", NULL, "", "show the connections of user networks", info_usernet },
     { "uuid", NULL, "", NULL, info_uuid, "query-uuid" },
     { "version", NULL, "", NULL, info_version, "query-version" },
     { NULL },

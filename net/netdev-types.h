@@ -5,6 +5,7 @@
 
 #include "net/net.h"
 
-extern const struct netdev_type netdev_dgram_type, netdev_socket_type, netdev_tap_type, netdev_user_type;
+extern const struct netdev_type netdev_dgram_type, netdev_socket_type, netdev_stream_type, netdev_tap_type,
+    netdev_user_type;
 
 #endif

@@ -11,6 +11,7 @@
 static const struct netdev_type *const types[] = {
     &netdev_dgram_type,
     &netdev_socket_type,
+    &netdev_stream_type,
     &netdev_tap_type,
 #ifdef CONFIG_SLIRP
     &netdev_user_type,

@@ -204,6 +204,22 @@ static char *user_describe(const struct net_client *client)
                            user->config.restricted ? "on" : "off");
 }
 
+static char *user_connections(const struct net_client *client)
+{
+    return slirp_connection_info(((const struct net_user *)client)->slirp);
+}
+
+static bool user_forward(struct net_client *client, const char *rule, bool add, GError **error)
+{
+    struct net_user *user = (struct net_user *)client;
+
+    if (!add) {
+        return slirp_remove_forward(user->slirp, rule, error);
+    }
+    main_loop_wakeup(); /* a descriptor more to wait for */
+    return slirp_add_forward(user->slirp, user->config.vdhcp_start, rule, error);
+}
+
 /* ---- State ---- */
 
 static ssize_t write_state(const void *data, size_t length, void *opaque)
@@ -297,6 +313,8 @@ static const struct net_client_ops user_ops = {
     .receive = user_receive,
     .describe = user_describe,
     .destroy = user_destroy,
+    .connections = user_connections,
+    .forward = user_forward,
 };
 
 static struct net_client *user_create(const Netdev *options, GError **error)

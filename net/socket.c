@@ -66,7 +66,8 @@ static struct net_client *create_listen(const char *id, const char *text, const 
     if (fd < 0 || !keep_if(fd, bind(fd, (void *)&address, length) == 0 && listen(fd, 1) == 0, "listen at", text, error)) {
         return NULL;
     }
-    return net_stream_new("socket", id, fd, true, describe);
+    return net_stream_new(&(struct net_stream_config){ .type = "socket", .id = id, .describe = describe, .fd = fd,
+                                                       .mode = NET_STREAM_LISTENING });
 }
 
 static struct net_client *create_connect(const char *id, const char *text, const char *localaddr, GError **error)
@@ -83,7 +84,7 @@ static struct net_client *create_connect(const char *id, const char *text, const
     if (fd < 0 || !keep_if(fd, connect(fd, (void *)&address, length) == 0, "connect to", text, error)) {
         return NULL;
     }
-    return net_stream_new("socket", id, fd, false, describe);
+    return net_stream_new(&(struct net_stream_config){ .type = "socket", .id = id, .describe = describe, .fd = fd });
 }
 
 static struct net_client *create_mcast(const char *id, const char *text, const char *localaddr, GError **error)

@@ -7,10 +7,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "qapi/qapi-events.h"
 #include "util/main-loop.h"
 
 #define READ_SIZE 65536
@@ -19,12 +21,88 @@ struct net_stream {
     struct net_client client; /* first */
     struct net_client_ops ops;
     int listen_fd, fd;        /* -1: none */
-    guint listen_source, read_source, write_source;
+    guint listen_source, read_source, write_source, connect_source;
     GByteArray *in, *out;     /* an unfinished packet; what the socket has not taken yet */
     char *text;
+    SocketAddress *address;   /* for events; NULL: none are sent */
 };
 
 static void start_listening(struct net_stream *st);
+
+/* ---- Events ---- */
+
+static SocketAddress *new_inet(const char *host, const char *port)
+{
+    SocketAddress *address = g_new0(SocketAddress, 1);
+
+    address->type = SOCKET_ADDRESS_TYPE_INET;
+    address->u.inet = g_new0(InetSocketAddress, 1);
+    address->u.inet->host = g_strdup(host);
+    address->u.inet->port = g_strdup(port);
+    return address;
+}
+
+static SocketAddress *copy_address(const SocketAddress *address)
+{
+    g_autoptr(JsonNode) node = qapi_SocketAddress_to_json(address);
+
+    return qapi_SocketAddress_from_json(node, "", NULL);
+}
+
+/* The other end of an inet connection, in numbers; of others, what was asked for. */
+static SocketAddress *peer_address(const struct net_stream *st)
+{
+    struct sockaddr_storage peer;
+    socklen_t length = sizeof(peer);
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+
+    if (getpeername(st->fd, (struct sockaddr *)&peer, &length) < 0 ||
+        (peer.ss_family != AF_INET && peer.ss_family != AF_INET6) ||
+        getnameinfo((struct sockaddr *)&peer, length, host, sizeof(host), port, sizeof(port),
+                    NI_NUMERICHOST | NI_NUMERICSERV)) {
+        return copy_address(st->address);
+    }
+    return new_inet(host, port);
+}
+
+static char *address_text(const SocketAddress *address)
+{
+    switch (address->type) {
+    case SOCKET_ADDRESS_TYPE_INET:
+        return g_strdup_printf("tcp:%s:%s", address->u.inet->host, address->u.inet->port);
+    case SOCKET_ADDRESS_TYPE_UNIX:
+        return g_strdup_printf("unix:%s", address->u.q_unix->path);
+    default:
+        return g_strdup_printf("fd:%s", address->u.fd->str);
+    }
+}
+
+static void set_text(struct net_stream *st, char *text)
+{
+    g_free(st->text);
+    st->text = text;
+}
+
+static void tell_connected(struct net_stream *st)
+{
+    if (st->address) {
+        SocketAddress *peer = peer_address(st);
+
+        set_text(st, address_text(peer));
+        qapi_event_send_netdev_stream_connected(st->client.name, peer);
+        qapi_free_SocketAddress(peer);
+    }
+}
+
+static void tell_disconnected(struct net_stream *st)
+{
+    if (st->address) {
+        set_text(st, g_strdup(""));
+        qapi_event_send_netdev_stream_disconnected(st->client.name);
+    } else {
+        warn_report("netdev '%s': the other side has gone", st->client.name);
+    }
+}
 
 /* ---- The connection ---- */
 
@@ -37,7 +115,7 @@ static void disconnect(struct net_stream *st)
     if (st->fd >= 0) {
         close(st->fd);
         st->fd = -1;
-        warn_report("netdev '%s': the other side has gone", st->client.name);
+        tell_disconnected(st);
     }
     if (st->listen_fd >= 0) {
         start_listening(st);
@@ -101,7 +179,7 @@ static void stream_resume(struct net_client *client)
 {
     struct net_stream *st = (struct net_stream *)client;
 
-    if (st->fd >= 0 && !st->read_source) {
+    if (st->fd >= 0 && !st->read_source && !st->connect_source) {
         st->read_source = main_loop_watch_fd(st->fd, G_IO_IN, stream_readable, st);
     }
 }
@@ -142,7 +220,7 @@ static bool stream_receive(struct net_client *client, const uint8_t *data, size_
     struct net_stream *st = (struct net_stream *)client;
     uint32_t prefix = htonl(length);
 
-    if (st->fd < 0) {
+    if (st->fd < 0 || st->connect_source) {
         return true;
     }
     if (st->out->len) {
@@ -156,6 +234,12 @@ static bool stream_receive(struct net_client *client, const uint8_t *data, size_
 
 /* ---- Life ---- */
 
+static void connected(struct net_stream *st)
+{
+    tell_connected(st);
+    stream_resume(&st->client);
+}
+
 static gboolean stream_accept(int fd, GIOCondition condition, gpointer opaque)
 {
     struct net_stream *st = opaque;
@@ -166,7 +250,27 @@ static gboolean stream_accept(int fd, GIOCondition condition, gpointer opaque)
     }
     st->listen_source = 0; /* a second one waits in the kernel's queue */
     st->fd = accepted;
-    stream_resume(&st->client);
+    connected(st);
+    return G_SOURCE_REMOVE;
+}
+
+/* A connect() that went on by itself has an outcome. */
+static gboolean stream_connected(int fd, GIOCondition condition, gpointer opaque)
+{
+    struct net_stream *st = opaque;
+    int code = 0;
+    socklen_t length = sizeof(code);
+
+    st->connect_source = 0;
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &length);
+    if (!code) {
+        connected(st);
+    } else {
+        warn_report("netdev '%s': cannot connect: %s", st->client.name, g_strerror(code));
+        set_text(st, g_strdup("connection error"));
+        close(fd);
+        st->fd = -1;
+    }
     return G_SOURCE_REMOVE;
 }
 
@@ -190,34 +294,48 @@ static void stream_destroy(struct net_client *client)
     g_clear_handle_id(&st->listen_source, g_source_remove);
     g_clear_handle_id(&st->read_source, g_source_remove);
     g_clear_handle_id(&st->write_source, g_source_remove);
+    g_clear_handle_id(&st->connect_source, g_source_remove);
     if (st->fd >= 0) {
         close(st->fd);
     }
     if (st->listen_fd >= 0) {
         close(st->listen_fd);
+        if (st->address && st->address->type == SOCKET_ADDRESS_TYPE_UNIX) {
+            unlink(st->address->u.q_unix->path);
+        }
     }
+    qapi_free_SocketAddress(st->address);
     g_byte_array_unref(st->in);
     g_byte_array_unref(st->out);
     g_free(st->text);
     g_free(st);
 }
 
-struct net_client *net_stream_new(const char *type, const char *id, int fd, bool listening, const char *describe)
+static void begin(struct net_stream *st, enum net_stream_mode mode)
+{
+    if (mode == NET_STREAM_LISTENING) {
+        start_listening(st);
+    } else if (mode == NET_STREAM_CONNECTING) {
+        st->connect_source = main_loop_watch_fd(st->fd, G_IO_OUT, stream_connected, st);
+    } else {
+        connected(st);
+    }
+}
+
+struct net_client *net_stream_new(const struct net_stream_config *config)
 {
     struct net_stream *st = g_new0(struct net_stream, 1);
+    bool listening = config->mode == NET_STREAM_LISTENING;
 
-    st->ops = (struct net_client_ops){ .type = type, .receive = stream_receive, .resume = stream_resume,
+    st->ops = (struct net_client_ops){ .type = config->type, .receive = stream_receive, .resume = stream_resume,
                                        .describe = stream_describe, .destroy = stream_destroy };
-    net_client_init(&st->client, &st->ops, id);
-    st->listen_fd = listening ? fd : -1;
-    st->fd = listening ? -1 : fd;
+    net_client_init(&st->client, &st->ops, config->id);
+    st->listen_fd = listening ? config->fd : -1;
+    st->fd = listening ? -1 : config->fd;
     st->in = g_byte_array_new();
     st->out = g_byte_array_new();
-    st->text = g_strdup(describe);
-    if (listening) {
-        start_listening(st);
-    } else {
-        stream_resume(&st->client);
-    }
+    st->text = g_strdup(config->describe);
+    st->address = config->address ? copy_address(config->address) : NULL;
+    begin(st, config->mode);
     return &st->client;
 }

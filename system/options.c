@@ -68,7 +68,7 @@ static const struct option_row rows[] = {
     LIST("blockdev", NULL, "DRIVER,node-name=NAME[,prop=value]", blockdevs, "a node that disks stand on (file, raw)"),
     LIST("drive", NULL, "file=FILE,format=raw,if=none|virtio[,id=ID][,prop=value]", drives, "an image in short"),
     LIST("netdev", NULL, "TYPE,id=ID[,prop=value]", netdevs,
-         "a network for a device (user, tap, socket, dgram); -netdev help"),
+         "a network for a device (user, tap, socket, dgram, stream); -netdev help"),
     LIST("global", NULL, "TYPE.PROP=VALUE", globals, "a default for a device property"),
     LIST("chardev", NULL, "BACKEND,id=ID[,prop=value]", chardevs,
          "a character device (null, stdio, file, pty, socket)"),

@@ -2,7 +2,7 @@
 /*
  * Networks: a device (NIC) and a backend (-netdev) that are each other's peer, and the packets between them.
  *
- *   virtio-net  <->  user | tap | socket | dgram
+ *   virtio-net  <->  user | tap | socket | dgram | stream
  *
  * A packet is one Ethernet frame without its checksum. Where the backend has virtio-net headers (`header` bytes, tap
  * only) one is in front of it, in both directions.
@@ -42,6 +42,9 @@ struct net_client_ops {
     void (*announce)(struct net_client *client);     /* NICs: the guest is to tell where it is; may be NULL */
     char *(*describe)(const struct net_client *client); /* for `info network`: "net=10.0.2.0,restrict=off" */
     void (*destroy)(struct net_client *client);      /* backends: closes and frees */
+    /* User networks: the connections, as text; a rule of hostfwd= made or taken away. Else NULL. */
+    char *(*connections)(const struct net_client *client);
+    bool (*forward)(struct net_client *client, const char *rule, bool add, GError **error);
     /* Backends with virtio-net headers. */
     bool (*set_header)(struct net_client *client, unsigned length);
     void (*set_offloads)(struct net_client *client, const struct net_offloads *offloads);

@@ -322,6 +322,14 @@ static void test_options(void)
         { "dgram,id=a,remote.type=fd,remote.str=1", "does not accept value 'fd'" },
         { "dgram,id=a,local.type=inet,local.host=127.0.0.1,local.port=0,remote.type=unix,remote.path=/x",
           "are not the same" },
+        { "stream,id=a", "'addr' is missing" },
+        { "stream,id=a,addr.type=vsock", "does not accept value 'vsock'" },
+        { "stream,id=a,addr.type=inet,addr.host=127.0.0.1", "'addr.port' is missing" },
+        { "stream,id=a,addr.type=unix,addr.path=/nonexistent/x", "cannot connect to addr=/nonexistent/x" },
+        { "stream,id=a,server=on,addr.type=unix,addr.path=/nonexistent/x", "cannot listen at addr=/nonexistent/x" },
+        { "stream,id=a,server=on,addr.type=unix,addr.path=", "expects 1 to 107 bytes" },
+        { "stream,id=a,addr.type=fd,addr.str=0", "'0' is not a stream socket" },
+        { "stream,id=a,addr.type=fd,addr.str=nobody", "'nobody' not found" },
         { "user,id=b,net=172.20.0.0/16,host=172.20.1.1,dns=172.20.1.2,dhcpstart=172.20.2.1,hostname=h,restrict=on",
           NULL },
         { "user,id=c,ipv6=off,hostfwd=tcp:127.0.0.1:0-:22,hostfwd=udp:127.0.0.1:0-10.0.2.20:53", NULL },
@@ -394,6 +402,32 @@ static void check_cable(const char *first, const char *second, bool connection)
 static void test_stream_cable(void)
 {
     check_cable("socket,id=one,listen=127.0.0.1:45671", "socket,id=two,connect=127.0.0.1:45671", true);
+}
+
+static void test_new_stream_cable(void)
+{
+    g_autofree char *dir = g_dir_make_tmp("ferry-net-XXXXXX", NULL);
+    g_autofree char *path = g_strdup_printf("%s/a", dir);
+    g_autofree char *one = g_strdup_printf("stream,id=one,server=on,addr.type=unix,addr.path=%s", path);
+    g_autofree char *two = g_strdup_printf("{\"type\":\"stream\",\"id\":\"two\",\"addr\":{\"type\":\"unix\",\"path\":"
+                                           "\"%s\"}}", path);
+
+    check_cable("stream,id=one,server=on,addr.type=inet,addr.host=127.0.0.1,addr.port=45675",
+                "stream,id=two,addr.type=inet,addr.host=127.0.0.1,addr.port=45675", true);
+    check_cable(one, two, true);
+    g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+    g_assert_cmpint(rmdir(dir), ==, 0);
+}
+
+static void test_stream_fd_cable(void)
+{
+    int fds[2];
+    g_autofree char *one = NULL, *two = NULL;
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), ==, 0);
+    one = g_strdup_printf("stream,id=one,addr.type=fd,addr.str=%d", fds[0]);
+    two = g_strdup_printf("stream,id=two,addr.type=fd,addr.str=%d", fds[1]);
+    check_cable(one, two, false);
 }
 
 static void test_udp_cable(void)
@@ -472,6 +506,8 @@ int main(int argc, char **argv)
     g_test_add_func("/net/mac", test_mac);
     g_test_add_func("/net/options", test_options);
     g_test_add_func("/net/cable/stream", test_stream_cable);
+    g_test_add_func("/net/new-stream-cable", test_new_stream_cable);
+    g_test_add_func("/net/stream-fd-cable", test_stream_fd_cable);
     g_test_add_func("/net/cable/udp", test_udp_cable);
     g_test_add_func("/net/cable/unix", test_unix_cable);
     g_test_add_func("/net/cable/fd", test_fd_cable);
