@@ -11,7 +11,8 @@ static int walk_show(struct seq_file *out, void *unused)
 
 	seq_printf(out, "requests %llu\ncancelled %llu\n", fb->walk.requests, fb->walk.cancelled);
 	seq_printf(out, "free_pages %llu\npages %llu\nblocks %llu\n", fb->walk.free_before, fb->walk.pages, fb->walk.blocks);
-	seq_printf(out, "steps %llu\nlongest_hold_ns %llu\n", fb->walk.steps, fb->walk.longest_hold_ns);
+	seq_printf(out, "steps %llu\nheld_ns %llu\nlongest_hold_ns %llu\n", fb->walk.steps, fb->walk.held_ns,
+		   fb->walk.longest_hold_ns);
 	seq_printf(out, "walk_ns %llu\nanswer_ns %llu\n", fb->walk.walk_ns, fb->walk.answer_ns);
 	return 0;
 }

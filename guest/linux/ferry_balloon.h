@@ -37,7 +37,7 @@ struct fb_walk_stats {
 	u64 requests, cancelled;
 	u64 pages, blocks;	/* free, as the lists had them */
 	u64 steps;		/* how often a zone's lock was taken */
-	u64 longest_hold_ns, walk_ns, answer_ns;
+	u64 held_ns, longest_hold_ns, walk_ns, answer_ns;
 	u64 free_before;	/* pages that the kernel counted as free when the walk began */
 };
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Free pages as the page allocator's own lists have them: every node, zone, order and migrate type. A zone's
- * lock is held for STEP_BLOCKS of a list at most; then the list is turned so that what was not seen comes
- * first, as free page reporting does, and the lock is given up. What is freed meanwhile may be missed, what
- * is allocated meanwhile may have been seen: both are allowed (the host knows what was written after it
- * asked). Nothing is allocated here, and no page is touched.
+ * lock is held for STEP_BLOCKS of a list at most, which are only noted; then the list is turned so that what was
+ * not seen comes first, as free page reporting does, and the lock is given up. What is freed meanwhile may be
+ * missed, what is allocated meanwhile may have been seen: both are allowed (the host knows what was written after
+ * it asked). Nothing is allocated here, and no page is touched.
  *
  * Pages in the processors' own caches are on none of these lists; the kernel does not count them as free
  * either.
@@ -15,47 +15,60 @@
 
 #include "ferry_balloon.h"
 
-#define STEP_BLOCKS 256
+#define STEP_BLOCKS 64
 
-/* One lock section. True: there is more, and it comes first now. */
-static bool walk_step(struct zone *zone, struct list_head *list, unsigned int order, struct fb_map *map,
-		      unsigned long *seen, u64 *held_ns)
+/* A list's blocks, from its head on. */
+struct step {
+	struct page *blocks[STEP_BLOCKS];
+	struct page *until;	/* the first that was seen: it comes round again, if it still is there */
+	unsigned int count;
+	bool more;
+	u64 held_ns;
+};
+
+/* One lock section, in which nothing is looked at but the list; it leaves what follows the step's blocks in front. */
+static void take_step(struct zone *zone, struct list_head *list, struct step *step)
 {
 	unsigned long flags;
 	struct page *page;
-	unsigned int n = 0;
-	bool more = false;
 	u64 start;
 
+	step->count = 0;
+	step->more = false;
 	spin_lock_irqsave(&zone->lock, flags);
 	start = ktime_get_mono_fast_ns();
 	list_for_each_entry(page, list, lru) {
-		if (n == STEP_BLOCKS) {
+		if (page == step->until)
+			break;
+		if (step->count == STEP_BLOCKS) {
 			list_rotate_to_front(&page->lru, list);
-			more = true;
+			step->more = true;
 			break;
 		}
-		fb_map_set_block(map, page_to_pfn(page), order);
-		n++;
+		step->blocks[step->count++] = page;
 	}
-	*held_ns = ktime_get_mono_fast_ns() - start;
+	step->held_ns = ktime_get_mono_fast_ns() - start;
 	spin_unlock_irqrestore(&zone->lock, flags);
-	*seen += n;
-	return more;
+	if (!step->until && step->count)
+		step->until = step->blocks[0];
 }
 
-/* Others may add as fast as we walk: no more than there were at the start. */
+/* Others may add as fast as we walk, or take the block that marks the end: no more than there were at the start. */
 static void walk_list(struct zone *zone, struct free_area *area, unsigned int type, unsigned int order,
 		      struct fb_map *map, struct fb_walk_stats *stats)
 {
 	unsigned long seen = 0, bound = READ_ONCE(area->nr_free);
-	bool more = !list_empty(&area->free_list[type]);
-	u64 held_ns;
+	struct step step = { .more = !list_empty(&area->free_list[type]) };
+	unsigned int i;
 
-	while (more && seen <= bound) {
-		more = walk_step(zone, &area->free_list[type], order, map, &seen, &held_ns);
+	while (step.more && seen <= bound) {
+		take_step(zone, &area->free_list[type], &step);
+		for (i = 0; i < step.count; i++)
+			fb_map_set_block(map, page_to_pfn(step.blocks[i]), order);
+		seen += step.count;
 		stats->steps++;
-		stats->longest_hold_ns = max(stats->longest_hold_ns, held_ns);
+		stats->held_ns += step.held_ns;
+		stats->longest_hold_ns = max(stats->longest_hold_ns, step.held_ns);
 		cond_resched();
 	}
 	stats->blocks += seen;
@@ -100,7 +113,7 @@ void fb_walk_free_pages(struct fb_map *map, struct fb_walk_stats *stats)
 	struct zone *zone = NULL;
 	int node;
 
-	stats->pages = stats->blocks = stats->steps = stats->longest_hold_ns = 0;
+	stats->pages = stats->blocks = stats->steps = stats->held_ns = stats->longest_hold_ns = 0;
 	stats->free_before = global_zone_page_state(NR_FREE_PAGES);
 	for_each_online_node(node)
 		while ((zone = next_managed_zone(node, zone)))

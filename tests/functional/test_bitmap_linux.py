@@ -75,8 +75,9 @@ def check_coverage(vm, info):
     require(free['covered'] >= 0.99 * free['guest-free'], '%s %s' % (free, figures))
     require(figures['requests'] == 1 and figures['cancelled'] == 0, str(figures))
     require(figures['pages'] >= 0.99 * figures['free_pages'], str(figures))
-    require(figures['steps'] * 256 >= figures['blocks'], str(figures))
-    require(0 < figures['longest_hold_ns'] <= figures['walk_ns'], str(figures))
+    require(figures['steps'] * 64 >= figures['blocks'], str(figures))
+    require(0 < figures['longest_hold_ns'] <= figures['held_ns'] <= figures['walk_ns'], str(figures))
+    require(figures['pages'] <= 1.02 * figures['free_pages'], 'blocks were seen twice: %s' % figures)
     return free, figures
 
 
