@@ -28,7 +28,7 @@ static int balloon_show(struct seq_file *out, void *unused)
 {
 	const struct fb *fb = out->private;
 
-	seq_printf(out, "pages %llu\n", fb->pages);
+	seq_printf(out, "pages %llu\nmoved_pages %llu\n", fb->pages, fb->moved);
 	show_batch(out, "inflated", &fb->inflated);
 	show_batch(out, "deflated", &fb->deflated);
 	return 0;

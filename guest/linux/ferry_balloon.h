@@ -3,7 +3,8 @@
  * The driver's state, shared by its files:
  *
  *   main.c     probe, remove, suspend, features		queue.c   sending buffers and waiting for them
- *   inflate.c  the balloon itself, deflate on OOM		map.c     a bitmap of all memory, and sending it
+ *   inflate.c  the balloon itself, deflate on OOM		tell.c    telling the host of its pages
+ *   move.c     its pages, when the kernel moves them	map.c     a bitmap of all memory, and sending it
  *   walk.c     the kernel's lists of free pages		share.c   answering requests with a bitmap
  *   caches.c   dropping caches				hint.c    the standard's free page hints
  *   report.c   free page reporting			stats.c   statistics
@@ -15,6 +16,7 @@
 #ifndef FERRY_BALLOON_H
 #define FERRY_BALLOON_H
 
+#include <linux/balloon_compaction.h>
 #include <linux/mutex.h>
 #include <linux/oom.h>
 #include <linux/page_reporting.h>
@@ -45,7 +47,16 @@ struct fb_batch_stats {
 	u64 pages, ns, trips;
 };
 
-#define FB_PFNS 256 /* page numbers in one buffer of the standard's format */
+#define FB_BLOCK_ORDER	9 /* of the blocks that the balloon keeps whole: what the kernel compacts memory for */
+#define FB_PFNS		(1u << FB_BLOCK_ORDER) /* page numbers in one buffer of the standard's format */
+
+/* Pages on their way into the balloon, or out of it. */
+struct fb_batch {
+	struct list_head blocks, singles;
+	unsigned int pages, limit;
+	unsigned int order;	/* of the next block */
+	struct fb_map *map;	/* NULL: page numbers */
+};
 
 struct fb {
 	struct virtio_device *vdev;
@@ -56,10 +67,15 @@ struct fb {
 
 	/* The balloon. */
 	struct mutex lock;		/* guards what follows, and the inflate and the deflate queue */
-	struct list_head blocks;	/* of pages in the balloon, by their first page's lru; its private is the order */
-	u64 pages;			/* in them */
+	struct list_head blocks;	/* of FB_BLOCK_ORDER, by their first page's lru */
+	struct balloon_dev_info balloon; /* single pages; those that are being moved are not on its list */
+	u64 pages, moved;		/* in both; moved so far */
 	struct fb_batch_stats inflated, deflated;
 	__le32 pfns[FB_PFNS];
+	struct {
+		struct virtio_balloon_bitmap_header header;
+		__le64 bits;
+	} one;				/* a piece of a bitmap for a page alone */
 	struct work_struct target_work;
 	struct notifier_block oom;
 
@@ -104,8 +120,19 @@ bool fb_wait(struct fb *fb, struct virtqueue *vq, unsigned int *in_flight);
 /* inflate.c */
 void fb_target_work(struct work_struct *work);
 void fb_deflate_all(struct fb *fb);
+void fb_adjust_total(struct fb *fb, struct page *page, long pages);
 int fb_oom_init(struct fb *fb);
 void fb_oom_exit(struct fb *fb);
+
+/* tell.c: trips, or -errno. */
+bool fb_by_bitmap(const struct fb *fb);
+int fb_tell_batch(struct fb *fb, enum fb_queue queue, struct fb_batch *batch);
+int fb_tell_page(struct fb *fb, enum fb_queue queue, struct page *page);
+
+/* move.c */
+void fb_move_init(struct fb *fb);
+void fb_singles_keep(struct fb *fb, struct list_head *singles);
+unsigned int fb_singles_take(struct fb *fb, struct list_head *singles, unsigned int wanted);
 
 /*
  * map.c: a bit per page of memory, in chunks of a page, each made before it is needed or when it is. Sent in

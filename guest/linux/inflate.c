@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The balloon: pages that the host may have. They are allocated in blocks as large as there are, for one
- * allocation of 2 MiB costs little more than one of 4 KiB, and told to the host by bitmap, a quarter of a
- * gigabyte a trip, or, where it does not know bitmaps, by the standard's arrays of page numbers. The
- * balloon's pages do not move (no compaction of balloon memory).
+ * The balloon: pages that the host may have. They are allocated in blocks of 2 MiB as long as there are any, for one
+ * allocation of that costs little more than one of 4 KiB. What is smaller is kept as single pages, which the kernel
+ * may move when it compacts memory (move.c).
  */
 #include <linux/delay.h>
 #include <linux/ktime.h>
@@ -12,101 +11,68 @@
 #include "ferry_balloon.h"
 
 #define BITMAP_BATCH	65536u	/* pages told at once */
-#define BITMAP_ORDER	9
-#define PFN_ORDER	ilog2(FB_PFNS)
 #define OOM_PAGES	256u	/* given back when the kernel would kill a process */
 #define RETRY_MS	200
 
-/* None of these may end in our own OOM notifier, which waits for `lock`. */
-#define SMALL_GFP (GFP_HIGHUSER | __GFP_NORETRY | __GFP_NOWARN | __GFP_NOMEMALLOC)
-#define LARGE_GFP (SMALL_GFP & ~__GFP_RECLAIM)
-
-struct batch {
-	struct list_head blocks;
-	unsigned int pages, limit, order;
-	struct fb_map *map;	/* NULL: page numbers */
-};
-
-static bool by_bitmap(const struct fb *fb)
-{
-	return fb_has(fb, VIRTIO_BALLOON_F_PAGE_BITMAP);
-}
-
-static void batch_init(struct fb *fb, struct batch *batch, struct fb_map *map)
+static void batch_init(struct fb *fb, struct fb_batch *batch, struct fb_map *map)
 {
 	INIT_LIST_HEAD(&batch->blocks);
+	INIT_LIST_HEAD(&batch->singles);
 	batch->pages = 0;
-	batch->limit = by_bitmap(fb) ? BITMAP_BATCH : FB_PFNS;
-	batch->order = by_bitmap(fb) ? BITMAP_ORDER : PFN_ORDER;
+	batch->limit = fb_by_bitmap(fb) ? BITMAP_BATCH : FB_PFNS;
+	batch->order = FB_BLOCK_ORDER;
 	batch->map = map;
 }
 
-static void batch_add(struct batch *batch, struct page *page, unsigned int order)
+/* A block smaller than those that stay whole becomes single pages. */
+static void batch_add(struct fb_batch *batch, struct page *page, unsigned int order)
 {
-	set_page_private(page, order);
-	list_add(&page->lru, &batch->blocks);
+	unsigned int i;
+
 	batch->pages += 1u << order;
+	if (order == FB_BLOCK_ORDER) {
+		list_add(&page->lru, &batch->blocks);
+		return;
+	}
+	split_page(page, order);
+	for (i = 0; i < 1u << order; i++)
+		list_add(&page[i].lru, &batch->singles);
 }
 
 /* Memory that the balloon holds is not the guest's, unless it may take it back at any time. */
-static void adjust_total(struct fb *fb, struct page *page, long pages)
+void fb_adjust_total(struct fb *fb, struct page *page, long pages)
 {
 	if (!fb_has(fb, VIRTIO_BALLOON_F_DEFLATE_ON_OOM))
 		adjust_managed_page_count(page, pages);
 }
 
-static void free_blocks(struct fb *fb, struct batch *batch)
+static void adjust_totals(struct fb *fb, const struct fb_batch *batch, int sign)
+{
+	struct page *page;
+
+	list_for_each_entry(page, &batch->blocks, lru) {
+		fb_adjust_total(fb, page, sign * (1l << FB_BLOCK_ORDER));
+		count_vm_events(sign < 0 ? BALLOON_INFLATE : BALLOON_DEFLATE, 1u << FB_BLOCK_ORDER); /* as of singles */
+	}
+	list_for_each_entry(page, &batch->singles, lru)
+		fb_adjust_total(fb, page, sign);
+}
+
+static void free_list(struct list_head *pages, unsigned int order)
 {
 	struct page *page, *next;
 
-	list_for_each_entry_safe(page, next, &batch->blocks, lru) {
-		unsigned int order = page_private(page);
-
+	list_for_each_entry_safe(page, next, pages, lru) {
 		list_del(&page->lru);
-		set_page_private(page, 0);
 		__free_pages(page, order);
 		cond_resched();
 	}
 }
 
-/* ---- telling the host ---- */
-
-static int tell_bitmap(struct fb *fb, struct virtqueue *vq, struct batch *batch)
+static void batch_free(struct fb_batch *batch)
 {
-	struct page *page;
-
-	list_for_each_entry(page, &batch->blocks, lru) {
-		unsigned long pfn = page_to_pfn(page);
-		unsigned int order = page_private(page);
-
-		if (!fb_map_prepare(batch->map, pfn, pfn + (1ul << order)))
-			return -ENOMEM;
-		fb_map_set_block(batch->map, pfn, order);
-	}
-	return fb_map_send(batch->map, fb, vq, 0, NULL);
-}
-
-static int tell_pfns(struct fb *fb, struct virtqueue *vq, const struct batch *batch)
-{
-	unsigned int n = 0, i, in_flight = 0;
-	struct scatterlist sg;
-	struct page *page;
-
-	list_for_each_entry(page, &batch->blocks, lru)
-		for (i = 0; i < 1u << page_private(page); i++)
-			fb->pfns[n++] = cpu_to_le32(page_to_pfn(page) + i);
-	sg_init_one(&sg, fb->pfns, n * sizeof(fb->pfns[0]));
-	if (!fb_send(fb, vq, &sg, 1, fb, &in_flight) || !fb_wait(fb, vq, &in_flight))
-		return -EIO;
-	return 1;
-}
-
-/* Returns trips, or -errno. */
-static int tell_host(struct fb *fb, enum fb_queue queue, struct batch *batch)
-{
-	if (!by_bitmap(fb))
-		return tell_pfns(fb, fb->vqs[queue], batch);
-	return batch->map ? tell_bitmap(fb, fb->vqs[queue], batch) : -ENOMEM;
+	free_list(&batch->blocks, FB_BLOCK_ORDER);
+	free_list(&batch->singles, 0);
 }
 
 static void write_actual(struct fb *fb)
@@ -125,14 +91,23 @@ static void account(struct fb_batch_stats *stats, unsigned int pages, u64 start,
 
 /* ---- inflate ---- */
 
+/* It must not end in our own OOM notifier, which waits for `lock`. Large blocks are not worth making room for. */
+static gfp_t gfp_for(unsigned int order)
+{
+	gfp_t place = order == FB_BLOCK_ORDER ? GFP_HIGHUSER : balloon_mapping_gfp_mask();
+	gfp_t gfp = place | __GFP_NORETRY | __GFP_NOWARN | __GFP_NOMEMALLOC;
+
+	return order ? gfp & ~__GFP_RECLAIM : gfp;
+}
+
 /* As large as there are and as still fit. */
-static bool allocate_block(struct batch *batch, u64 wanted)
+static bool allocate_block(struct fb_batch *batch, u64 wanted)
 {
 	for (;;) {
 		struct page *page = NULL;
 
 		if (1u << batch->order <= min_t(u64, wanted, batch->limit - batch->pages))
-			page = alloc_pages(batch->order ? LARGE_GFP : SMALL_GFP, batch->order);
+			page = alloc_pages(gfp_for(batch->order), batch->order);
 		if (page) {
 			batch_add(batch, page, batch->order);
 			return true;
@@ -143,12 +118,19 @@ static bool allocate_block(struct batch *batch, u64 wanted)
 	}
 }
 
+static void keep_batch(struct fb *fb, struct fb_batch *batch)
+{
+	adjust_totals(fb, batch, -1);
+	list_splice(&batch->blocks, &fb->blocks);
+	fb_singles_keep(fb, &batch->singles);
+	fb->pages += batch->pages;
+}
+
 /* Up to `wanted` pages more. Returns how many came. `lock` held. */
 static unsigned int inflate(struct fb *fb, u64 wanted, struct fb_map *map)
 {
 	u64 start = ktime_get_ns();
-	struct batch batch;
-	struct page *page;
+	struct fb_batch batch;
 	int trips;
 
 	batch_init(fb, &batch, map);
@@ -156,15 +138,12 @@ static unsigned int inflate(struct fb *fb, u64 wanted, struct fb_map *map)
 		cond_resched();
 	if (!batch.pages)
 		return 0;
-	trips = tell_host(fb, FB_INFLATE, &batch);
+	trips = fb_tell_batch(fb, FB_INFLATE, &batch);
 	if (trips < 0) {
-		free_blocks(fb, &batch);
+		batch_free(&batch);
 		return 0;
 	}
-	list_for_each_entry(page, &batch.blocks, lru)
-		adjust_total(fb, page, -(1l << page_private(page)));
-	list_splice(&batch.blocks, &fb->blocks);
-	fb->pages += batch.pages;
+	keep_batch(fb, &batch);
 	account(&fb->inflated, batch.pages, start, trips);
 	write_actual(fb);
 	return batch.pages;
@@ -173,34 +152,35 @@ static unsigned int inflate(struct fb *fb, u64 wanted, struct fb_map *map)
 /* ---- deflate ---- */
 
 /* A block that is more than is wanted becomes single pages. */
-static void split_block(struct fb *fb, struct page *page)
+static bool split_block(struct fb *fb)
 {
-	unsigned int order = page_private(page), i;
+	struct page *page = list_first_entry_or_null(&fb->blocks, struct page, lru);
+	LIST_HEAD(singles);
+	unsigned int i;
 
+	if (!page)
+		return false;
 	list_del(&page->lru);
-	split_page(page, order);
-	for (i = 0; i < 1u << order; i++) {
-		set_page_private(page + i, 0);
-		list_add(&page[i].lru, &fb->blocks);
-	}
+	split_page(page, FB_BLOCK_ORDER);
+	for (i = 0; i < 1u << FB_BLOCK_ORDER; i++)
+		list_add(&page[i].lru, &singles);
+	fb_singles_keep(fb, &singles);
+	return true;
 }
 
-static void take_blocks(struct fb *fb, struct batch *batch, u64 wanted)
+/* Blocks first: they are worth most to whoever wants memory back. */
+static void take_batch(struct fb *fb, struct fb_batch *batch, u64 wanted)
 {
-	u64 limit = min_t(u64, wanted, batch->limit);
-	struct page *page;
+	unsigned int limit = min_t(u64, wanted, batch->limit);
 
-	while (batch->pages < limit && (page = list_first_entry_or_null(&fb->blocks, struct page, lru))) {
-		unsigned int order = page_private(page);
-
-		if (batch->pages + (1u << order) > limit) {
-			split_block(fb, page);
-			continue;
-		}
-		list_del(&page->lru);
-		batch_add(batch, page, order);
-		adjust_total(fb, page, 1l << order);
+	while (batch->pages + (1u << FB_BLOCK_ORDER) <= limit && !list_empty(&fb->blocks)) {
+		list_move(fb->blocks.next, &batch->blocks);
+		batch->pages += 1u << FB_BLOCK_ORDER;
 	}
+	do
+		batch->pages += fb_singles_take(fb, &batch->singles, limit - batch->pages);
+	while (batch->pages < limit && split_block(fb));
+	adjust_totals(fb, batch, 1);
 }
 
 /*
@@ -210,15 +190,15 @@ static void take_blocks(struct fb *fb, struct batch *batch, u64 wanted)
 static unsigned int deflate(struct fb *fb, u64 wanted, struct fb_map *map)
 {
 	u64 start = ktime_get_ns();
-	struct batch batch;
+	struct fb_batch batch;
 	int trips;
 
 	batch_init(fb, &batch, map);
-	take_blocks(fb, &batch, wanted);
+	take_batch(fb, &batch, wanted);
 	if (!batch.pages)
 		return 0;
-	trips = tell_host(fb, FB_DEFLATE, &batch);
-	free_blocks(fb, &batch);
+	trips = fb_tell_batch(fb, FB_DEFLATE, &batch);
+	batch_free(&batch);
 	fb->pages -= batch.pages;
 	account(&fb->deflated, batch.pages, start, trips);
 	write_actual(fb);
@@ -227,7 +207,7 @@ static unsigned int deflate(struct fb *fb, u64 wanted, struct fb_map *map)
 
 static struct fb_map *map_for(struct fb *fb)
 {
-	return by_bitmap(fb) ? fb_map_new() : NULL;
+	return fb_by_bitmap(fb) ? fb_map_new() : NULL;
 }
 
 static void map_done(struct fb_map *map)
@@ -241,8 +221,13 @@ void fb_deflate_all(struct fb *fb)
 	struct fb_map *map = map_for(fb);
 
 	mutex_lock(&fb->lock);
-	while (deflate(fb, fb->pages, map))
-		cond_resched();
+	while (fb->pages) {
+		if (deflate(fb, fb->pages, map))
+			continue;
+		mutex_unlock(&fb->lock); /* the rest is being moved, and comes back */
+		msleep(1);
+		mutex_lock(&fb->lock);
+	}
 	mutex_unlock(&fb->lock);
 	map_done(map);
 }

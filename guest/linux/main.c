@@ -145,6 +145,7 @@ static struct fb *new_fb(struct virtio_device *vdev)
 	spin_lock_init(&fb->hint_lock);
 	mutex_init(&fb->lock);
 	INIT_LIST_HEAD(&fb->blocks);
+	fb_move_init(fb);
 	INIT_LIST_HEAD(&fb->hinted);
 	INIT_WORK(&fb->target_work, fb_target_work);
 	INIT_WORK(&fb->share_work, fb_share_work);

@@ -135,6 +135,58 @@ def our_driver_on_a_device_without_bitmaps():
     check_data(target)
 
 
+# --- the balloon's pages move ---
+
+def vmstat(vm, name):
+    return int(vm.shell("sed -n 's/^%s //p' /proc/vmstat" % name))
+
+
+def balloon_to(vm, mib):
+    vm.qmp.command('balloon', value=mib << 20)
+    ferry.wait_until(lambda: vm.qmp.command('query-balloon')['actual'] == mib << 20, 'a balloon at %d MiB' % mib, 120)
+
+
+def large_blocks(vm):
+    """Free blocks of 2 MiB and 4 MiB, in 2 MiB."""
+    nodes = [line.split()[4:] for line in vm.shell('cat /proc/buddyinfo').splitlines() if line.startswith('Node')]
+    return sum(int(columns[9]) + 2 * int(columns[10]) for columns in nodes)
+
+
+def moves_pages(**machine):
+    """The balloon takes every other page of much memory; then its neighbours are freed, and the kernel compacts."""
+    vm = Linux(ours=True, **machine).boot(120)
+    vm.send('guest-tool fragment 300 &\n')
+    vm.expect(rb'GUEST-FRAGMENTED', 60)
+    vm.send('guest-tool checked 16 &\n')
+    vm.expect(rb'GUEST-STARTED', 60)
+    balloon_to(vm, 290)
+    vm.shell('killall -9 guest-tool')
+    ferry.wait_until(lambda: 'guest-tool' not in vm.shell('ps'), 'the end of its processes', 60)
+    vm.send('guest-tool checked 16 &\n')
+    vm.expect(rb'GUEST-STARTED', 60, len(vm.log))
+    before, moved = large_blocks(vm), vmstat(vm, 'balloon_migrate')
+    vm.shell('echo 1 >/proc/sys/vm/compact_memory', 120)
+    moved = vmstat(vm, 'balloon_migrate') - moved
+    require(moved > 1000, '%d pages of the balloon moved' % moved)
+    require(large_blocks(vm) > before, '%d large blocks free, %d before' % (large_blocks(vm), before))
+    says = vm.shell('cat /sys/kernel/debug/ferry_balloon-*/balloon')
+    require('moved_pages %d' % vmstat(vm, 'balloon_migrate') in says, says)
+    balloon_to(vm, 512)
+    vm.shell('guest-tool hog 380')
+    check_data(vm)
+    return vm
+
+
+@case
+def moves_pages_told_by_bitmap():
+    moves_pages()
+
+
+@slow_case
+def moves_pages_told_by_number():
+    moves_pages(offer=False)
+
+
 # --- dropping caches ---
 
 def drop_caches(vm, **machine):
