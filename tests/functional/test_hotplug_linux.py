@@ -2,6 +2,7 @@
 """Devices that come and go under Debian's kernel: its ACPI hot plug driver finds them, its drivers use them and let
 them go."""
 import os
+import tempfile
 import time
 
 import ferry
@@ -86,7 +87,7 @@ def several_vcpus_and_an_iothread():
 @case
 def network_card_comes_and_goes():
     vm = Linux().boot()
-    for i in range(20 if SLOW else 3):
+    for i in range(50 if SLOW else 3):
         vm.qmp.command('netdev_add', type='user', id='net0')
         add(vm, 'virtio-net-pci', 'nic0', 6, netdev='net0', mac='52:54:00:12:34:%02x' % i)
         vm.shell('ip link set eth0 up && ip addr add 10.0.2.15/24 dev eth0 && ping -c 1 -W 20 10.0.2.2')
@@ -94,6 +95,26 @@ def network_card_comes_and_goes():
         delete(vm, 'nic0', 6)
         vm.qmp.command('netdev_del', id='net0')
     check_data(vm)
+
+
+@case
+def disk_comes_and_goes():
+    """What was written before is there in the next round, and the image is nobody's between them."""
+    with tempfile.NamedTemporaryFile() as image:
+        image.truncate(MIB)
+        vm = Linux().boot()
+        for i in range(50 if SLOW else 3):
+            vm.qmp.command('blockdev-add', driver='file', node_name='disk', filename=image.name)
+            add(vm, 'virtio-blk-pci', 'disk0', 6, drive='disk')
+            wait_until(lambda: 'yes' in vm.shell('[ -b /dev/vda ] && echo yes || true'), 'the disk')
+            text = vm.shell('dd if=/dev/vda bs=512 skip=%d count=1 2>/dev/null && echo round-%d- | dd of=/dev/vda bs=512 '
+                            'seek=%d conv=sync,fsync 2>/dev/null' % (i, i + 1, i + 1))
+            require(i == 0 or 'round-%d-' % i in text, 'round %d reads %r' % (i, text))
+            delete(vm, 'disk0', 6)
+            vm.qmp.command('blockdev-del', node_name='disk')
+        with open(image.name, 'rb') as file:
+            require(file.read()[512 * (i + 1):].startswith(b'round-%d-' % (i + 1)), 'the image')
+        check_data(vm)
 
 
 @case
