@@ -401,12 +401,12 @@ static bool may_ask_again(FreePageState last)
  * Rule 1, the part between the sync and the guest: a fresh epoch and the id that is accepted, in one section. A
  * helper goes with the first request and stays.
  */
-static uint32_t open_epoch(struct page_map *map, struct page_epoch *epoch, uint64_t pass)
+static uint32_t open_epoch(struct page_map *map, uint64_t pass)
 {
     g_mutex_lock(&fp.lock);
     uint32_t id = new_id();
     page_map_lock(map);
-    page_map_begin_epoch(map, epoch);
+    page_map_begin_epoch(map);
     fp.id = id;
     page_map_unlock(map);
     fp.counts.state = FREE_PAGE_STATE_ACTIVE;
@@ -440,13 +440,12 @@ static bool is_open(uint32_t id)
 /* Rule 1: sync, then the epoch and the id, then the guest. Migration thread, no lock. */
 static void ask(struct page_map *map, uint64_t pass)
 {
-    struct page_epoch *epoch = page_epoch_new(map);
     FreePageState state;
     uint32_t id;
 
+    page_map_prepare_epoch(map);
     page_map_sync(map);
-    id = open_epoch(map, epoch, pass);
-    page_epoch_free(map, epoch);
+    id = open_epoch(map, pass);
     trace_free_page_ask(id, map->populated_pages, map->total_pages);
 
     big_lock();

@@ -21,6 +21,7 @@
 #define MEASURE_NS      (100ll * NS_PER_MS)
 #define IDLE_NS         (2ll * NS_PER_MS)
 #define TICK_NS         (5ll * NS_PER_MS)
+#define HELD_NS         (1ll * NS_PER_MS) /* between looks while guest RAM waits for the guest's answer */
 #define MAX_FINAL_SYNCS 8
 #define DRAIN_MS        10000
 /* A page of zeros costs the reading of it: about an eighth of sending one, for the estimate of what a round takes. */
@@ -163,10 +164,10 @@ static void obey_limit(struct outgoing *out, uint64_t sent, int64_t now)
     }
 }
 
-/* Limits change; free pages have deadlines of their own, and guest RAM may have to wait for them. */
+/* Limits change; free pages have deadlines of their own, and guest RAM may have to wait for them: not for long. */
 static void tick(struct outgoing *out, int64_t now)
 {
-    if (now - out->last_tick >= TICK_NS) {
+    if (now - out->last_tick >= (out->ram.hold_guest_ram ? HELD_NS : TICK_NS)) {
         out->last_tick = now;
         follow_limit(out);
         if (!free_page_tick(now)) {
@@ -220,7 +221,7 @@ static bool send_pass(struct outgoing *out, GError **error)
             return stream_flush(out->s) || check(out, error);
         }
         if (!more) { /* a head start: nothing else to send meanwhile */
-            migration_sleep(IDLE_NS);
+            migration_sleep(HELD_NS);
             tick(out, migration_now());
         }
     }

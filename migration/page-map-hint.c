@@ -15,39 +15,25 @@
 
 /* ---- epochs ---- */
 
-struct page_epoch {
-    unsigned count;
-    unsigned long *since[];
-};
-
-struct page_epoch *page_epoch_new(struct page_map *map)
+void page_map_prepare_epoch(struct page_map *map)
 {
-    struct page_epoch *epoch = g_malloc0(sizeof(*epoch) + map->block_count * sizeof(epoch->since[0]));
+    for (unsigned i = 0; i < map->block_count; i++) {
+        struct block_map *bm = &map->blocks[i];
 
-    epoch->count = map->block_count;
-    for (unsigned i = 0; i < epoch->count; i++) {
-        epoch->since[i] = bitmap_new(map->blocks[i].pages);
-    }
-    return epoch;
-}
-
-void page_map_begin_epoch(struct page_map *map, struct page_epoch *epoch)
-{
-    for (unsigned i = 0; i < epoch->count; i++) {
-        unsigned long *old = map->blocks[i].since;
-
-        map->blocks[i].since = epoch->since[i];
-        map->blocks[i].run = (struct hint_run){ 0 };
-        epoch->since[i] = old;
+        memset(bm->since_next, 0, BITMAP_WORDS(bm->pages) * sizeof(bm->since_next[0]));
     }
 }
 
-void page_epoch_free(struct page_map *map, struct page_epoch *epoch)
+void page_map_begin_epoch(struct page_map *map)
 {
-    for (unsigned i = 0; i < epoch->count; i++) {
-        bitmap_free(epoch->since[i], map->blocks[i].pages);
+    for (unsigned i = 0; i < map->block_count; i++) {
+        struct block_map *bm = &map->blocks[i];
+        unsigned long *old = bm->since;
+
+        bm->since = bm->since_next;
+        bm->since_next = old;
+        bm->run = (struct hint_run){ 0 };
     }
-    g_free(epoch);
 }
 
 /* ---- where the guest has been ---- */

@@ -13,20 +13,27 @@ const char *const skip_reason_names[SKIP_REASONS] = { "never-populated", "hinted
 
 /* ---- life ---- */
 
+/* Those that may stay untouched come last. */
+static void block_map_take_maps(struct block_map *bm)
+{
+    unsigned long **const maps[] = { &bm->dirty, &bm->hole, &bm->claimed, &bm->scratch, &bm->since, &bm->since_next,
+                                     &bm->doubt };
+
+    bitmap_pool_init(&bm->pool, bm->pages, G_N_ELEMENTS(maps) + SKIP_REASONS);
+    for (unsigned i = 0; i < G_N_ELEMENTS(maps); i++) {
+        *maps[i] = bitmap_pool_take(&bm->pool, bm->pages);
+    }
+    for (int reason = 0; reason < SKIP_REASONS; reason++) {
+        bm->skipped[reason] = bitmap_pool_take(&bm->pool, bm->pages);
+    }
+}
+
 static void block_map_init(struct page_map *map, struct block_map *bm, struct ram_block *block)
 {
     bm->map = map;
     bm->block = block;
     bm->pages = block->used_length / GUEST_PAGE_SIZE;
-    bm->dirty = bitmap_new(bm->pages);
-    bm->since = bitmap_new(bm->pages);
-    bm->claimed = bitmap_new(bm->pages);
-    bm->hole = bitmap_new(bm->pages);
-    bm->doubt = bitmap_new(bm->pages);
-    bm->scratch = bitmap_new(bm->pages);
-    for (int reason = 0; reason < SKIP_REASONS; reason++) {
-        bm->skipped[reason] = bitmap_new(bm->pages);
-    }
+    block_map_take_maps(bm);
     bm->doubt_first = bm->pages;
     bitmap_set(bm->dirty, 0, bm->pages);
     map->dirty_count += bm->pages;
@@ -62,15 +69,7 @@ void page_map_free(struct page_map *map)
         struct block_map *bm = &map->blocks[i];
 
         bm->block->migration = NULL;
-        bitmap_free(bm->dirty, bm->pages);
-        bitmap_free(bm->since, bm->pages);
-        bitmap_free(bm->claimed, bm->pages);
-        bitmap_free(bm->hole, bm->pages);
-        bitmap_free(bm->doubt, bm->pages);
-        bitmap_free(bm->scratch, bm->pages);
-        for (int reason = 0; reason < SKIP_REASONS; reason++) {
-            bitmap_free(bm->skipped[reason], bm->pages);
-        }
+        bitmap_pool_clear(&bm->pool);
     }
     g_free(map->blocks);
     g_mutex_clear(&map->lock);

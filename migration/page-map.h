@@ -52,8 +52,10 @@ struct block_map {
     struct page_map *map;
     struct ram_block *block;
     uint64_t pages;
+    struct bitmap_pool pool; /* of all maps */
     unsigned long *dirty;    /* to be sent */
     unsigned long *since;    /* written after the open request for free pages was made (rule 1) */
+    unsigned long *since_next; /* for the next request: migration thread */
     unsigned long *claimed;  /* the destination may hold something else than zeros (rule 10) */
     unsigned long *hole;     /* reads as zero, not written since that was seen: need not be read; see decide() */
     unsigned long *doubt;    /* dropped on trust until somebody has looked (rule 10) */
@@ -123,14 +125,9 @@ bool page_map_write_record(struct page_map *map, const char *path, GError **erro
 
 void page_map_lock(struct page_map *map);
 void page_map_unlock(struct page_map *map);
-/*
- * Rule 1: makes room for a new epoch outside the lock; then, under it, begins it; the old maps are for the caller to
- * free.
- */
-struct page_epoch;
-struct page_epoch *page_epoch_new(struct page_map *map);
-void page_map_begin_epoch(struct page_map *map, struct page_epoch *epoch); /* lock held */
-void page_epoch_free(struct page_map *map, struct page_epoch *epoch);
+/* Rule 1: makes room for a new epoch outside the lock; then, under it, begins it. Migration thread. */
+void page_map_prepare_epoch(struct page_map *map);
+void page_map_begin_epoch(struct page_map *map); /* lock held */
 /*
  * Rules 3 and 10: pages [first, first + count), at most a slice, are free as of the open request: all of them, or
  * those of `free` (words as the block's bitmaps have them, from the one of `first` on). Lock held, id checked.
@@ -189,7 +186,7 @@ static inline unsigned long word_drop(struct block_map *bm, uint64_t w, unsigned
     return bits;
 }
 
-/* These pages are left out; they are no longer. Maps that nothing is written to cost no memory. */
+/* These pages are left out; they are no longer. Maps that nothing was written to are not even read. */
 static inline void word_skip(struct block_map *bm, uint64_t w, enum skip_reason reason, unsigned long bits)
 {
     if (bits) {

@@ -39,6 +39,54 @@ void bitmap_free(unsigned long *map, uint64_t bits)
     }
 }
 
+#define LARGE_PAGE ((size_t)2 << 20)
+
+/* What mmap gives, from the first large page's border on. */
+static void pool_map(struct bitmap_pool *pool)
+{
+    uintptr_t start;
+
+    pool->bytes = (pool->bytes + LARGE_PAGE - 1) & ~(LARGE_PAGE - 1);
+    pool->mapping_bytes = pool->bytes + LARGE_PAGE;
+    pool->mapping = mmap(NULL, pool->mapping_bytes, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (pool->mapping == MAP_FAILED) {
+        g_error("cannot reserve bitmaps of %zu bytes", pool->mapping_bytes);
+    }
+    start = ((uintptr_t)pool->mapping + LARGE_PAGE - 1) & ~(uintptr_t)(LARGE_PAGE - 1);
+    pool->start = (char *)start;
+    madvise(pool->start, pool->bytes, MADV_HUGEPAGE); /* a wish */
+}
+
+void bitmap_pool_init(struct bitmap_pool *pool, uint64_t bits, unsigned maps)
+{
+    *pool = (struct bitmap_pool){ .bytes = bitmap_bytes(bits) * maps };
+    if (pool->bytes < LARGE_PAGE / 2) {
+        pool->start = g_malloc0(MAX(pool->bytes, sizeof(unsigned long)));
+    } else {
+        pool_map(pool);
+    }
+}
+
+unsigned long *bitmap_pool_take(struct bitmap_pool *pool, uint64_t bits)
+{
+    unsigned long *map = (unsigned long *)(pool->start + pool->used);
+
+    pool->used += bitmap_bytes(bits);
+    g_assert(pool->used <= pool->bytes);
+    return map;
+}
+
+void bitmap_pool_clear(struct bitmap_pool *pool)
+{
+    if (pool->mapping) {
+        munmap(pool->mapping, pool->mapping_bytes);
+    } else {
+        g_free(pool->start);
+    }
+    *pool = (struct bitmap_pool){ 0 };
+}
+
 /* The bits of word `word` that lie in [first, end). */
 static inline unsigned long word_mask(uint64_t word, uint64_t first, uint64_t end)
 {

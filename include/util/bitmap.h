@@ -15,6 +15,20 @@
 unsigned long *bitmap_new(uint64_t bits);
 void bitmap_free(unsigned long *map, uint64_t bits);
 
+/*
+ * Several maps that will be written all over, in one piece of zeroed memory. Where it is large it has large pages, if
+ * the host gives them: the first touch of small ones, one by one, takes longer than whatever is done with the bits.
+ */
+struct bitmap_pool {
+    char *start;
+    size_t used, bytes;
+    void *mapping; /* NULL: from the heap */
+    size_t mapping_bytes;
+};
+void bitmap_pool_init(struct bitmap_pool *pool, uint64_t bits, unsigned maps);
+unsigned long *bitmap_pool_take(struct bitmap_pool *pool, uint64_t bits);
+void bitmap_pool_clear(struct bitmap_pool *pool);
+
 static inline bool bitmap_test(const unsigned long *map, uint64_t bit)
 {
     return map[bit / BITS_PER_LONG] >> (bit % BITS_PER_LONG) & 1;

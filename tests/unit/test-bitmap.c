@@ -123,12 +123,37 @@ static void test_zero_variants(void)
     g_aligned_free(page);
 }
 
+/* Maps of a pool begin as zeros and do not touch each other, from the heap and from a mapping of their own. */
+static void test_pool(void)
+{
+    static const uint64_t sizes[] = { 1, 64, 65, 100000, 3u << 20, 200u << 20 };
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        struct bitmap_pool pool;
+        unsigned long *maps[5];
+
+        bitmap_pool_init(&pool, sizes[i], G_N_ELEMENTS(maps));
+        for (unsigned m = 0; m < G_N_ELEMENTS(maps); m++) {
+            maps[m] = bitmap_pool_take(&pool, sizes[i]);
+            g_assert_cmpuint(bitmap_count(maps[m], 0, sizes[i]), ==, 0);
+            if (m % 2 == 0) {
+                bitmap_set(maps[m], 0, sizes[i]);
+            }
+        }
+        for (unsigned m = 0; m < G_N_ELEMENTS(maps); m++) {
+            g_assert_cmpuint(bitmap_count(maps[m], 0, sizes[i]), ==, m % 2 == 0 ? sizes[i] : 0);
+        }
+        bitmap_pool_clear(&pool);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/bitmap/against-model", test_against_model);
     g_test_add_func("/bitmap/large-is-lazy", test_large_is_lazy);
     g_test_add_func("/bitmap/take-word", test_take_word);
+    g_test_add_func("/bitmap/pool", test_pool);
     g_test_add_func("/bitmap/set-and-take-race", test_set_and_take_race);
     g_test_add_func("/vector-zero/variants", test_zero_variants);
     return g_test_run();

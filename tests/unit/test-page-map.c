@@ -194,15 +194,13 @@ static bool send_window(uint64_t *cursor)
 /* Rule 1's order. */
 static void open_request(void)
 {
-    struct page_epoch *epoch = page_epoch_new(w.map);
-
+    page_map_prepare_epoch(w.map);
     page_map_sync(w.map);
     guest_acts(false);
     page_map_lock(w.map);
-    page_map_begin_epoch(w.map, epoch);
+    page_map_begin_epoch(w.map);
     w.id++;
     page_map_unlock(w.map);
-    page_epoch_free(w.map, epoch);
 }
 
 /* What a guest said under an earlier id binds nobody any more, except where it was believed then. */
