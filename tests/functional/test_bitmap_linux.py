@@ -299,6 +299,24 @@ def suspend_and_resume():
             flavour='amd64')
 
 
+# --- Debian 12's other kernel ---
+
+def whole_life(flavour):
+    """All that differs between kernels: building, the free lists, the balloon's single pages, coming and going."""
+    builds_clean(flavour)
+    machine = {'ours': True, 'flavour': flavour}
+    vm = moves_pages(flavour=flavour)
+    target, info = hop(vm, **machine)
+    check_coverage(target, info)
+    target.shell('rmmod ferry_balloon; insmod /mod/ferry_balloon.ko; guest-tool hog 300')
+    check_data(target)
+
+
+@slow_case
+def linux_6_12_generic():
+    whole_life('6.12-amd64')
+
+
 @slow_case
 def disturbed_many_times():
     for _ in range(10):
