@@ -13,6 +13,9 @@ static const struct property pci_device_properties[] = {
              "Slot and optional function number, example: 06.0 or 06"),
     PROPERTY(BOOL, "multifunction", struct pci_device, multifunction, false,
              "Whether the slot may hold functions other than 0"),
+    PROPERTY(STRING, "romfile", struct pci_device, romfile, 0, "File whose content the ROM BAR shows; none: no ROM"),
+    PROPERTY(UINT32, "rombar", struct pci_device, rombar, 1, "0 for no ROM BAR"),
+    PROPERTY(UINT32, "romsize", struct pci_device, romsize, UINT32_MAX, "Size of the ROM; 4294967295: romfile's"),
     PROPERTY_END,
 };
 

@@ -84,7 +84,8 @@ static void place_claims(const GArray *claims, uint64_t base, uint64_t limit)
     for (unsigned i = 0; i < claims->len; i++) {
         const struct claim *claim = &g_array_index(claims, struct claim, i);
         const struct pci_bar *bar = &claim->dev->bars[claim->bar];
-        uint8_t *config = claim->dev->config + PCI_BASE_ADDRESS_0 + 4 * claim->bar;
+        uint8_t *config = claim->dev->config +
+                          (claim->bar == PCI_ROM_BAR ? PCI_ROM_ADDRESS : PCI_BASE_ADDRESS_0 + 4 * claim->bar);
 
         if (base + claim->size > limit) {
             warn_report("PCI: no room for BAR %d of %s (%" PRIu64 " bytes)", claim->bar,

@@ -3,9 +3,9 @@
  * PCI functions: configuration space, BARs, INTx (PCI Local Bus 3.0, chapter 6).
  *
  * Modelled: the type 0 header with per-bit write masks, BARs (I/O, 32 and 64-bit memory) that map and unmap their
- * regions, INTx with the disable and status bits, the capability list. Left out: expansion ROMs, bridges, power
- * management, PCI Express. Guests may program anything: BARs over one another or over RAM are resolved by region
- * priorities, never refused.
+ * regions, expansion ROMs (pci-rom.c), INTx with the disable and status bits, the capability list. Left out: bridges,
+ * power management, PCI Express. Guests may program anything: BARs over one another or over RAM are resolved by
+ * region priorities, never refused.
  */
 #include "hw/pci/pci.h"
 
@@ -32,7 +32,7 @@ static bool bar_is_64(const struct pci_bar *bar)
 
 static unsigned bar_offset(int n)
 {
-    return PCI_BASE_ADDRESS_0 + 4 * n;
+    return n == PCI_ROM_BAR ? PCI_ROM_ADDRESS : PCI_BASE_ADDRESS_0 + 4 * n;
 }
 
 /*
@@ -46,6 +46,9 @@ static uint64_t bar_decoded_address(const struct pci_device *dev, int n)
     uint64_t address = pci_long(dev->config + bar_offset(n)), last, limit;
 
     if (!(command & (bar_is_io(bar) ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY))) {
+        return UINT64_MAX;
+    }
+    if (n == PCI_ROM_BAR && !(address & PCI_ROM_ADDRESS_ENABLE)) {
         return UINT64_MAX;
     }
     if (bar_is_64(bar)) {
@@ -97,9 +100,9 @@ void pci_register_bar(struct pci_device *dev, int n, uint8_t type, struct memory
     *bar = (struct pci_bar){ .region = region, .type = type, .size = region->size };
     pci_put_long(config, type);
     memset(dev->cmask + bar_offset(n), 0xff, bar_is_64(bar) ? 8 : 4);
-    pci_put_long(wmask, ~(bar->size - 1));
+    pci_put_long(wmask, ~(bar->size - 1) | (n == PCI_ROM_BAR ? PCI_ROM_ADDRESS_ENABLE : 0));
     if (bar_is_64(bar)) {
-        g_assert(n + 1 < PCI_BARS);
+        g_assert(n + 1 < PCI_ROM_BAR);
         pci_put_long(config + 4, 0);
         pci_put_long(wmask + 4, ~(bar->size - 1) >> 32);
     }
@@ -227,7 +230,8 @@ void pci_default_config_write(struct pci_device *dev, uint32_t address, uint32_t
         *at = (*at & ~wmask) | (byte & wmask);
         *at &= ~(byte & dev->w1cmask[address + i]);
     }
-    if (ranges_overlap(address, size, PCI_BASE_ADDRESS_0, 4 * PCI_BARS) ||
+    if (ranges_overlap(address, size, PCI_BASE_ADDRESS_0, 4 * PCI_ROM_BAR) ||
+        ranges_overlap(address, size, PCI_ROM_ADDRESS, 4) ||
         ranges_overlap(address, size, PCI_COMMAND, 2)) {
         pci_update_mappings(dev);
     }
@@ -425,11 +429,11 @@ bool pci_device_realize(struct device *device, GError **error)
     dev->capability_end = PCI_STANDARD_HEADER;
     dev->multifunction |= ops->multifunction;
     config_init(dev, ops);
-    if (ops->realize && !ops->realize(dev, error)) {
+    dev->attached = !ops->realize || ops->realize(dev, error);
+    if (!dev->attached || !pci_rom_add(dev, error)) {
         pci_device_unrealize(device);
         return false;
     }
-    dev->attached = true;
     return true;
 }
 
@@ -447,6 +451,7 @@ void pci_device_unrealize(struct device *device)
         }
     }
     memory_transaction_commit();
+    pci_rom_remove(dev);
     if (dev->attached && ops->unrealize) {
         ops->unrealize(dev);
     }

@@ -563,7 +563,10 @@ bool qtest_load(struct qtest *q, const char *path)
     return qtest_wait_loaded(q);
 }
 
-/* A section is u8 4, u32 number, name, u32 instance, u32 version, the body, and u8 0x7e with the number again. */
+/*
+ * A section is u8 4, u32 number, u8 length of the name, name, u32 instance, u32 version, the body, and u8 0x7e with the
+ * number again.
+ */
 GBytes *qtest_section(const char *path, const char *name)
 {
     g_autofree char *data = NULL;
@@ -573,7 +576,10 @@ GBytes *qtest_section(const char *path, const char *name)
 
     g_assert_true(g_file_get_contents(path, &data, &length, NULL));
     at = memmem(data, length, name, n);
-    g_assert_true(at && at - data > 6 && at[-6] == 4);
+    while (at && !(at - data > 6 && at[-6] == 4 && (uint8_t)at[-1] == n)) {
+        at = memmem(at + 1, length - (size_t)(at + 1 - data), name, n);
+    }
+    g_assert_nonnull(at);
     memcpy(footer + 1, at - 5, 4);
     at += n + 8;
     end = memmem(at, length - (size_t)(at - data), footer, sizeof(footer));

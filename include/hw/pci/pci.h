@@ -11,7 +11,8 @@
 #define PCI_SLOTS 32
 #define PCI_DEVFN(slot, fn) ((slot) << 3 | (fn))
 #define PCI_CONFIG_SIZE 256
-#define PCI_BARS 6
+#define PCI_BARS 7    /* the expansion ROM's is the last */
+#define PCI_ROM_BAR 6
 
 struct pci_device;
 
@@ -54,6 +55,11 @@ struct pci_device {
     struct pci_bar bars[PCI_BARS];
     uint8_t capability_end;          /* next free byte for capabilities */
     uint32_t irq_state;              /* bit n: INTx n asserted (vmstate "PCIDevice") */
+    /* The expansion ROM: properties, and what they make. */
+    char *romfile;                   /* NULL or empty: none */
+    uint32_t rombar, romsize;        /* romsize UINT32_MAX: by the file */
+    struct ram_block *rom_block;     /* NULL: no ROM */
+    struct memory_region rom;
     struct msix_state *msix;         /* NULL: none */
     void (*msix_changed)(struct pci_device *dev); /* vectors' messages or masks may have changed; may be NULL */
 };
@@ -99,6 +105,9 @@ void pci_default_config_write(struct pci_device *dev, uint32_t address, uint32_t
 void pci_register_bar(struct pci_device *dev, int bar, uint8_t type, struct memory_region *region);
 /* Where a BAR is mapped now, or UINT64_MAX. */
 uint64_t pci_bar_address(const struct pci_device *dev, int bar);
+/* pci-rom.c: after the type's realize and before its unrealize. */
+bool pci_rom_add(struct pci_device *dev, GError **error);
+void pci_rom_remove(struct pci_device *dev);
 /* INTx level of the device (pin from its config). */
 void pci_set_irq(struct pci_device *dev, bool level);
 struct irq *pci_allocate_irq(struct pci_device *dev); /* the caller frees it (g_free) */
