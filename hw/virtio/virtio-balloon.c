@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The memory balloon (VIRTIO 1.2, 5.5): configuration, inflate, deflate, free page reporting; statistics are in
- * virtio-balloon-stats.c, free page hints in virtio-balloon-hint.c, bitmaps in virtio-balloon-bitmap.c.
+ * The memory balloon (VIRTIO 1.2, 5.5): whose queue is served how, configuration, reset, state, life. Beside it:
  *
- *   inflate, deflate   the driver sends arrays of 32-bit page numbers (4 KiB pages, whatever the guest's own size);
- *                      inflated pages go back to the host, deflated ones come back on their own when they are touched
- *   reporting          writable buffers that are free memory: the host takes them, the guest may use them again as
- *                      soon as the buffer is returned
+ *   virtio-balloon-queue.c    queues and chains in hand       virtio-balloon-pages.c    inflate, deflate, reporting
+ *   virtio-balloon-stats.c    statistics                      virtio-balloon-hint.c     free page hints
+ *   virtio-balloon-bitmap.c   bitmaps of pages
  *
- * A discarded page reads as zero from then on: that is a write as far as migration and decoded code are concerned,
- * and is marked as one. Work per call is bounded; a long chain is worked off in several. Left out: MUST_TELL_HOST
- * (nothing here needs to be told before the guest uses a page).
+ * Work per call is bounded; a long chain is worked off in several.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -21,282 +17,10 @@
 #include "qapi/qapi-events.h"
 #include "trace/hw_virtio.h"
 
-#define PFNS_PER_BATCH     1024
 #define ELEMENTS_PER_BATCH 64
 #define BYTES_PER_BATCH    (256ull << 20) /* of guest memory discarded or hinted */
-#define BYTES_PER_DISCARD  (64ull << 10)  /* what a system call counts for at least */
 
 /* ---- Queues ---- */
-
-static bool has_queue(const struct virtio_balloon *b, enum balloon_queue role)
-{
-    static const uint8_t feature[BALLOON_QUEUES] = {
-        [BALLOON_STATISTICS] = VIRTIO_BALLOON_F_STATS_VQ,
-        [BALLOON_HINT] = VIRTIO_BALLOON_F_FREE_PAGE_HINT,
-        [BALLOON_REPORT] = VIRTIO_BALLOON_F_REPORTING,
-        [BALLOON_BITMAP] = VIRTIO_BALLOON_F_FREE_PAGE_BITMAP,
-    };
-
-    return role <= BALLOON_DEFLATE || virtio_has_feature(&b->vdev, feature[role]);
-}
-
-enum balloon_queue balloon_queue_role(const struct virtio_balloon *b, unsigned index)
-{
-    for (unsigned role = 0; role < BALLOON_QUEUES; role++) {
-        if (has_queue(b, role) && index-- == 0) {
-            return role;
-        }
-    }
-    return BALLOON_QUEUES;
-}
-
-struct virtqueue *balloon_queue_find(struct virtio_balloon *b, enum balloon_queue role)
-{
-    unsigned index = 0;
-
-    for (unsigned before = 0; before < role; before++) {
-        index += has_queue(b, before);
-    }
-    return has_queue(b, role) ? virtio_queue(&b->vdev, index) : NULL;
-}
-
-bool balloon_cursor_next(struct balloon_cursor *cursor, struct virtqueue *vq)
-{
-    if (!cursor->held) {
-        cursor->held = virtqueue_pop(vq, &cursor->element);
-        cursor->offset = 0;
-    }
-    return cursor->held;
-}
-
-bool balloon_answer_next(struct virtio_balloon *b, struct balloon_cursor *cursor, struct virtqueue *vq)
-{
-    bool more = balloon_cursor_next(cursor, vq);
-
-    if (!more && virtio_is_broken(&b->vdev)) { /* by this chain: a broken queue is not looked at again */
-        free_page_rejected(FREE_PAGE_MALFORMED);
-    }
-    return more;
-}
-
-void balloon_cursor_finish(struct balloon_cursor *cursor, struct virtqueue *vq)
-{
-    cursor->held = false;
-    virtqueue_push(vq, cursor->element.head, 0);
-}
-
-/* A page that must read as the guest's poison may not become one of zeros. */
-static bool may_become_zero(const struct virtio_balloon *b)
-{
-    return !virtio_has_feature(&b->vdev, VIRTIO_BALLOON_F_PAGE_POISON) || b->poison_val == 0;
-}
-
-FreePageState balloon_provider_ready(struct virtio_balloon *b, bool offered, enum balloon_queue role)
-{
-    struct virtqueue *vq = balloon_queue_find(b, role);
-
-    if (!offered) {
-        return FREE_PAGE_STATE_NOT_OFFERED;
-    }
-    if (!b->vdev.vm_running) {
-        return FREE_PAGE_STATE_VM_STOPPED;
-    }
-    if (virtio_is_broken(&b->vdev)) {
-        return FREE_PAGE_STATE_BROKEN;
-    }
-    if (!b->vdev.running) {
-        return FREE_PAGE_STATE_NO_DRIVER;
-    }
-    if (!may_become_zero(b)) { /* free pages stay where they are, and the destination's may hold zeros */
-        return FREE_PAGE_STATE_POISONED;
-    }
-    return !vq                   ? FREE_PAGE_STATE_NOT_NEGOTIATED
-           : virtqueue_ready(vq) ? FREE_PAGE_STATE_ACTIVE
-                                 : FREE_PAGE_STATE_NO_DRIVER;
-}
-
-struct held_chain {
-    struct balloon_cursor *cursor;
-    struct virtqueue *vq;
-};
-
-static void return_chain(void *opaque)
-{
-    struct held_chain *chain = opaque;
-
-    if (chain->cursor->held) {
-        balloon_cursor_finish(chain->cursor, chain->vq);
-        virtqueue_notify(chain->vq);
-    }
-}
-
-void balloon_return_chain(struct virtio_balloon *b, enum balloon_queue role)
-{
-    struct held_chain chain = { &b->cursors[role], balloon_queue_find(b, role) };
-
-    if (chain.vq) {
-        virtio_queue_run(chain.vq, return_chain, &chain);
-    }
-}
-
-/* ---- Giving memory to the host ---- */
-
-/* Discards [gpa, gpa + length) as far as it is RAM; whole pages. */
-static void discard_range(const struct flat_view *view, hwaddr gpa, uint64_t length, enum absent_reason reason)
-{
-    while (length) {
-        uint64_t n = length, offset;
-        struct ram_block *block;
-        g_autoptr(GError) error = NULL;
-
-        if (!memory_translate(view, gpa, &n, true, &block, &offset)) {
-            guest_error("virtio-balloon: page 0x%" G_GINT64_MODIFIER "x is not RAM", gpa);
-            n = MIN(length, memory_gap(view, gpa));
-        } else if ((offset | n) % GUEST_PAGE_SIZE) {
-            guest_error("virtio-balloon: 0x%" G_GINT64_MODIFIER "x is not whole pages", gpa);
-        } else if (!ram_block_discard(block, offset, n, &error)) {
-            guest_error("%s", error->message); /* huge pages, say: the page stays, nothing else is lost */
-        } else {
-            /*
-             * In this order: a sync that took the mark before would have it in its bitmap, lose it to the absence,
-             * and not have armed yet when the guest, which has the page back by then, writes it.
-             */
-            free_page_absent(block, offset, n, reason);
-            ram_block_mark_dirty(block, offset, n);
-        }
-        gpa += n;
-        length -= n;
-    }
-}
-
-static int compare_u32(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-static void inflate_range(const struct flat_view *view, hwaddr gpa, uint64_t length, uint64_t *budget)
-{
-    trace_virtio_balloon_inflate(gpa, length);
-    discard_range(view, gpa, length, ABSENT_INFLATED);
-    *budget -= MIN(*budget, MAX(length, BYTES_PER_DISCARD));
-}
-
-/* Page numbers come in any order; neighbours are discarded in one go. Nothing is done with those that come out. */
-static void handle_pfns(uint32_t *pfns, unsigned count, bool inflate, uint64_t *budget)
-{
-    struct flat_view *view = flat_view_get(&address_space_memory);
-
-    if (inflate) {
-        qsort(pfns, count, sizeof(*pfns), compare_u32);
-    }
-    for (unsigned i = 0, run; i < count; i += run) {
-        hwaddr gpa = (hwaddr)pfns[i] << VIRTIO_BALLOON_PFN_SHIFT;
-        uint64_t length;
-
-        for (run = 1; i + run < count && pfns[i + run] - pfns[i + run - 1] <= 1; run++) {
-            /* a neighbour, or the same once more */
-        }
-        length = ((uint64_t)pfns[i + run - 1] - pfns[i] + 1) << VIRTIO_BALLOON_PFN_SHIFT;
-        if (inflate) {
-            inflate_range(view, gpa, length, budget);
-        } else {
-            trace_virtio_balloon_deflate(gpa, length);
-        }
-    }
-    flat_view_put(view);
-}
-
-static void inflate_run(hwaddr gpa, uint64_t length, uint64_t *budget)
-{
-    struct flat_view *view = flat_view_get(&address_space_memory);
-
-    inflate_range(view, gpa, length, budget);
-    flat_view_put(view);
-}
-
-static void deflate_run(hwaddr gpa, uint64_t length, uint64_t *budget)
-{
-    trace_virtio_balloon_deflate(gpa, length);
-}
-
-static bool handle_page_bitmap(struct virtio_balloon *b, struct virtqueue *vq, enum balloon_queue role,
-                               uint64_t *budget)
-{
-    struct balloon_cursor *cursor = &b->cursors[role];
-    bool more = balloon_cursor_next(cursor, vq);
-
-    if (more && !balloon_bitmap_next_runs(cursor, role == BALLOON_INFLATE ? inflate_run : deflate_run, budget)) {
-        balloon_cursor_finish(cursor, vq);
-        virtqueue_notify(vq);
-    }
-    return more;
-}
-
-static bool handle_inflate_deflate(struct virtio_balloon *b, struct virtqueue *vq, enum balloon_queue role,
-                                   uint64_t *budget)
-{
-    struct balloon_cursor *cursor = &b->cursors[role];
-    uint32_t pfns[PFNS_PER_BATCH];
-    bool more = balloon_cursor_next(cursor, vq);
-
-    if (more) {
-        size_t n = virtqueue_element_read(&cursor->element, cursor->offset, pfns, sizeof(pfns));
-
-        cursor->offset += n;
-        handle_pfns(pfns, n / sizeof(*pfns), role == BALLOON_INFLATE, budget);
-        if (n < sizeof(pfns) || cursor->offset >= cursor->element.out_length) {
-            balloon_cursor_finish(cursor, vq);
-            virtqueue_notify(vq);
-        }
-    }
-    return more;
-}
-
-/* Whole pages within one writable segment, from `skip` bytes on, at most `limit`; returns the bytes dealt with. */
-static uint64_t handle_reported_segment(struct virtio_balloon *b, const struct virtio_segment *segment, uint64_t skip,
-                                        uint64_t limit)
-{
-    uint64_t length = MIN(segment->length - skip, limit);
-    hwaddr start = (segment->gpa + skip + GUEST_PAGE_SIZE - 1) & ~(GUEST_PAGE_SIZE - 1);
-    hwaddr end = (segment->gpa + skip + length) & ~(GUEST_PAGE_SIZE - 1);
-
-    trace_virtio_balloon_report(segment->gpa + skip, length);
-    if (start < end && may_become_zero(b)) {
-        struct flat_view *view = flat_view_get(&address_space_memory);
-
-        discard_range(view, start, end - start, ABSENT_REPORTED);
-        flat_view_put(view);
-    }
-    return length;
-}
-
-static bool handle_report(struct virtio_balloon *b, struct virtqueue *vq, uint64_t *budget)
-{
-    struct balloon_cursor *cursor = &b->cursors[BALLOON_REPORT];
-    const struct virtio_segment *segments;
-    uint64_t before = 0;
-
-    if (!balloon_cursor_next(cursor, vq)) {
-        return false;
-    }
-    segments = cursor->element.segments + cursor->element.out_count;
-    for (unsigned i = 0; i < cursor->element.in_count && *budget; i++) {
-        if (cursor->offset < before + segments[i].length) {
-            uint64_t n = handle_reported_segment(b, &segments[i], cursor->offset - before, *budget);
-
-            cursor->offset += n;
-            *budget -= MIN(*budget, MAX(n, BYTES_PER_DISCARD));
-        }
-        before += segments[i].length;
-    }
-    if (cursor->offset >= cursor->element.in_length) {
-        balloon_cursor_finish(cursor, vq);
-        virtqueue_notify(vq);
-    }
-    return true;
-}
 
 /* One step: at most one chain or one batch of it; true: there was something. */
 static bool handle_step(struct virtio_balloon *b, struct virtqueue *vq, uint64_t *budget)
@@ -305,13 +29,10 @@ static bool handle_step(struct virtio_balloon *b, struct virtqueue *vq, uint64_t
 
     switch (role) {
     case BALLOON_INFLATE:
-    case BALLOON_DEFLATE:
-        return virtio_has_feature(&b->vdev, VIRTIO_BALLOON_F_PAGE_BITMAP)
-                   ? handle_page_bitmap(b, vq, role, budget)
-                   : handle_inflate_deflate(b, vq, role, budget);
+    case BALLOON_DEFLATE: return balloon_pages_handle(b, vq, role, budget);
     case BALLOON_STATISTICS: return balloon_stats_handle(b, vq);
     case BALLOON_HINT: return balloon_hint_handle(b, vq, budget);
-    case BALLOON_REPORT: return handle_report(b, vq, budget);
+    case BALLOON_REPORT: return balloon_report_handle(b, vq, budget);
     case BALLOON_BITMAP: return balloon_bitmap_handle(b, vq);
     default: return false; /* a queue beyond the negotiated ones: the driver has no business there */
     }

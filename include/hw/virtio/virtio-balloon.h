@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The memory balloon's state, shared by the files that make it up: core, statistics, free page hints, bitmaps. */
+/* The memory balloon's state, shared by the files that make it up. */
 #ifndef FERRY_HW_VIRTIO_VIRTIO_BALLOON_H
 #define FERRY_HW_VIRTIO_VIRTIO_BALLOON_H
 
@@ -97,6 +97,14 @@ void balloon_cursor_finish(struct balloon_cursor *cursor, struct virtqueue *vq);
 FreePageState balloon_provider_ready(struct virtio_balloon *b, bool offered, enum balloon_queue role);
 /* For providers: a chain in hand is returned; whatever it says is late by now. */
 void balloon_return_chain(struct virtio_balloon *b, enum balloon_queue role);
+
+/*
+ * Memory given and taken back: a part of one chain of the inflate or the deflate queue, or of the reporting queue.
+ * True: there was something.
+ */
+bool balloon_pages_handle(struct virtio_balloon *b, struct virtqueue *vq, enum balloon_queue role, uint64_t *budget);
+bool balloon_report_handle(struct virtio_balloon *b, struct virtqueue *vq, uint64_t *budget);
+bool balloon_may_become_zero(const struct virtio_balloon *b);
 
 /* Statistics. */
 void balloon_stats_init(struct virtio_balloon *b);
