@@ -2,113 +2,48 @@
 /*
  * PCI and the balloon through the real program: found where firmware would have put it, driven through its registers.
  */
-#include <linux/pci_regs.h>
 #include <linux/virtio_balloon.h>
-#include <linux/virtio_config.h>
-#include <linux/virtio_pci.h>
-#include <linux/virtio_ring.h>
 #include <string.h>
 
-#include "libferry-qtest.h"
+#include "libferry-virtio.h"
 
 #define SLOT   2
-#define BAR4   0xfebfc000ull
-#define CONFIG (BAR4 + 0x2000)
-#define NOTIFY (BAR4 + 0x3000)
-#define NUM    32
 #define LINE   10 /* PIRQB */
-#define DESC(q)  (0x100000ull + (q) * 0x4000)
-#define AVAIL(q) (DESC(q) + 0x1000)
-#define USED(q)  (DESC(q) + 0x2000)
-#define BUFFER   0x180000ull
-#define PAGES    0x400000ull
+#define BUFFER 0x180000ull
+#define PAGES  0x400000ull
 
 #define HINT (1ull << VIRTIO_BALLOON_F_FREE_PAGE_HINT)
 
-static uint16_t offered[4], seen[4];
+static struct qtest *q;
+static struct virtio_driver d;
 
-static uint32_t config_read(struct qtest *q, unsigned slot, unsigned reg)
+static void start_machine(const char *args)
 {
-    qtest_outl(q, 0xcf8, 0x80000000u | slot << 11 | reg);
-    return qtest_inl(q, 0xcfc);
+    q = qtest_start(args);
+    virtio_driver_init(&d, q, SLOT);
 }
 
-static void config_write(struct qtest *q, unsigned slot, unsigned reg, uint32_t value)
+static void offer(unsigned queue, uint64_t address, uint32_t length, uint16_t flags)
 {
-    qtest_outl(q, 0xcf8, 0x80000000u | slot << 11 | reg);
-    qtest_outl(q, 0xcfc, value);
-}
-
-static void write16(struct qtest *q, uint64_t address, uint16_t value)
-{
-    qtest_memwrite(q, address, &value, 2);
-}
-
-static uint16_t read16(struct qtest *q, uint64_t address)
-{
-    uint16_t value;
-
-    qtest_memread(q, address, &value, 2);
-    return value;
-}
-
-static void setup_queue(struct qtest *q, unsigned n)
-{
-    qtest_memset(q, DESC(n), 0, 0x4000);
-    offered[n] = seen[n] = 0;
-    write16(q, BAR4 + VIRTIO_PCI_COMMON_Q_SELECT, n);
-    write16(q, BAR4 + VIRTIO_PCI_COMMON_Q_SIZE, NUM);
-    qtest_writel(q, BAR4 + VIRTIO_PCI_COMMON_Q_DESCLO, DESC(n));
-    qtest_writel(q, BAR4 + VIRTIO_PCI_COMMON_Q_AVAILLO, AVAIL(n));
-    qtest_writel(q, BAR4 + VIRTIO_PCI_COMMON_Q_USEDLO, USED(n));
-    write16(q, BAR4 + VIRTIO_PCI_COMMON_Q_ENABLE, 1);
-}
-
-static void start_driver(struct qtest *q, uint64_t features, unsigned queues)
-{
-    config_write(q, SLOT, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_IO | PCI_COMMAND_MASTER);
-    qtest_writeb(q, BAR4 + VIRTIO_PCI_COMMON_STATUS, 0);
-    qtest_writeb(q, BAR4 + VIRTIO_PCI_COMMON_STATUS, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER);
-    qtest_writel(q, BAR4 + VIRTIO_PCI_COMMON_GFSELECT, 0);
-    qtest_writel(q, BAR4 + VIRTIO_PCI_COMMON_GF, (uint32_t)features);
-    qtest_writel(q, BAR4 + VIRTIO_PCI_COMMON_GFSELECT, 1);
-    qtest_writel(q, BAR4 + VIRTIO_PCI_COMMON_GF, 1); /* VERSION_1 */
-    qtest_writeb(q, BAR4 + VIRTIO_PCI_COMMON_STATUS, 0xb);
-    for (unsigned n = 0; n < queues; n++) {
-        setup_queue(q, n);
-    }
-    qtest_writeb(q, BAR4 + VIRTIO_PCI_COMMON_STATUS, 0xf);
-    g_assert_cmphex(qtest_readb(q, BAR4 + VIRTIO_PCI_COMMON_STATUS), ==, 0xf);
-}
-
-static void offer(struct qtest *q, unsigned n, uint64_t address, uint32_t length, uint16_t flags)
-{
-    struct vring_desc desc = { address, length, flags, 0 };
-
-    qtest_memwrite(q, DESC(n), &desc, sizeof(desc));
-    write16(q, AVAIL(n) + 4 + 2 * (offered[n] % NUM), 0);
-    write16(q, AVAIL(n) + 2, ++offered[n]);
-    write16(q, NOTIFY + 4 * n, (uint16_t)n);
+    virtio_driver_desc(&d, queue, 0, (struct vring_desc){ address, length, flags, 0 });
+    virtio_driver_offer(&d, queue, 0);
+    virtio_driver_kick(&d, queue);
 }
 
 /* One descriptor, given and got back. */
-static void transfer(struct qtest *q, unsigned n, uint64_t address, uint32_t length, uint16_t flags)
+static void transfer(unsigned queue, uint64_t address, uint32_t length, uint16_t flags)
 {
-    offer(q, n, address, length, flags);
-    seen[n]++;
-    for (int tries = 0; read16(q, USED(n) + 2) != seen[n]; tries++) {
-        g_assert_cmpint(tries, <, 2000);
-        g_usleep(1000);
-    }
+    offer(queue, address, length, flags);
+    virtio_driver_wait(&d, queue, 1);
 }
 
-static void send_id(struct qtest *q, unsigned n, uint32_t id)
+static void send_id(unsigned queue, uint32_t id)
 {
     qtest_writel(q, BUFFER, id);
-    transfer(q, n, BUFFER, 4, 0);
+    transfer(queue, BUFFER, 4, 0);
 }
 
-static JsonObject *query(struct qtest *q, const char *command)
+static JsonObject *query(const char *command)
 {
     g_autofree char *text = g_strdup_printf("{\"execute\": \"%s\"}", command);
     JsonObject *reply = qtest_qmp(q, text);
@@ -119,30 +54,38 @@ static JsonObject *query(struct qtest *q, const char *command)
 
 /* ---- PCI ---- */
 
+static uint32_t vendor_of(unsigned slot)
+{
+    struct virtio_driver function = { .q = q, .slot = slot };
+
+    return virtio_pci_read(&function, PCI_VENDOR_ID);
+}
+
+/* No driver has been there yet: everything lies where firmware would have put it. */
 static void test_pci(void)
 {
-    struct qtest *q = qtest_start("-device virtio-balloon-pci");
-
-    g_assert_cmphex(config_read(q, 0, PCI_VENDOR_ID), ==, 0x12378086);
-    g_assert_cmphex(config_read(q, SLOT, PCI_VENDOR_ID), ==, 0x10021af4);
-    g_assert_cmphex(config_read(q, 3, PCI_VENDOR_ID), ==, 0xffffffff);
-    g_assert_cmphex(config_read(q, SLOT, PCI_BASE_ADDRESS_0), ==, 0xc001);
-    g_assert_cmphex(config_read(q, SLOT, PCI_BASE_ADDRESS_4), ==, BAR4 | 0xc);
-    g_assert_cmphex(config_read(q, SLOT, PCI_INTERRUPT_LINE) & 0xffff, ==, 0x010a);
-    g_assert_cmphex(qtest_inb(q, 0xc000 + VIRTIO_PCI_STATUS), ==, 0);
+    q = qtest_start("-device virtio-balloon-pci");
+    d = (struct virtio_driver){ .q = q, .slot = SLOT };
+    g_assert_cmphex(vendor_of(0), ==, 0x12378086);
+    g_assert_cmphex(vendor_of(SLOT), ==, 0x10021af4);
+    g_assert_cmphex(vendor_of(3), ==, 0xffffffff);
+    g_assert_cmphex(virtio_pci_read(&d, PCI_BASE_ADDRESS_0), ==, VIRTIO_BAR0 | 1);
+    g_assert_cmphex(virtio_pci_read(&d, PCI_BASE_ADDRESS_4), ==, VIRTIO_BAR4 | 0xc);
+    g_assert_cmphex(virtio_pci_read(&d, PCI_INTERRUPT_LINE) & 0xffff, ==, 0x010a);
+    g_assert_cmphex(qtest_inb(q, VIRTIO_BAR0 + VIRTIO_PCI_STATUS), ==, 0);
     /* A BAR on RAM: RAM wins. One on another device's ports: somebody answers. Both go back. */
     qtest_writel(q, 0x200000, 0x12345678);
-    config_write(q, SLOT, PCI_BASE_ADDRESS_4, 0x200000);
+    virtio_pci_write(&d, PCI_BASE_ADDRESS_4, 0x200000);
     g_assert_cmphex(qtest_readl(q, 0x200000), ==, 0x12345678);
     qtest_writel(q, 0x200000 + VIRTIO_PCI_COMMON_STATUS, 0x0f0f0f0f);
-    config_write(q, SLOT, PCI_BASE_ADDRESS_0, 0x3c0);
+    virtio_pci_write(&d, PCI_BASE_ADDRESS_0, 0x3c0);
     qtest_inb(q, 0x3f8);
-    config_write(q, SLOT, PCI_BASE_ADDRESS_0, 0xc000);
-    config_write(q, SLOT, PCI_BASE_ADDRESS_4, BAR4);
-    g_assert_cmphex(qtest_readb(q, BAR4 + VIRTIO_PCI_COMMON_STATUS), ==, 0);
+    virtio_pci_write(&d, PCI_BASE_ADDRESS_0, VIRTIO_BAR0);
+    virtio_pci_write(&d, PCI_BASE_ADDRESS_4, (uint32_t)VIRTIO_BAR4);
+    g_assert_cmphex(virtio_driver_status(&d), ==, 0);
     qtest_qmp_ok(q, "{\"execute\": \"system_reset\"}");
     json_object_unref(qtest_qmp_event(q, "RESET"));
-    g_assert_cmphex(config_read(q, SLOT, PCI_BASE_ADDRESS_4), ==, BAR4 | 0xc);
+    g_assert_cmphex(virtio_pci_read(&d, PCI_BASE_ADDRESS_4), ==, VIRTIO_BAR4 | 0xc);
     qtest_quit(q);
 }
 
@@ -150,40 +93,37 @@ static void test_pci(void)
 
 static void test_inflate(void)
 {
-    struct qtest *q = qtest_start("-device virtio-balloon-pci,id=b0");
     uint32_t pfn = PAGES >> VIRTIO_BALLOON_PFN_SHIFT;
     JsonObject *reply;
 
+    start_machine("-device virtio-balloon-pci,id=b0");
     qtest_irq_intercept_in(q, "ioapic");
-    start_driver(q, 0, 2);
+    virtio_driver_start(&d, 0, 2);
     qtest_qmp_ok(q, "{\"execute\": \"balloon\", \"arguments\": {\"value\": 16777216}}");
-    g_assert_cmphex(qtest_readl(q, CONFIG), ==, 16 << 8);
+    g_assert_cmphex(qtest_readl(q, VIRTIO_CONFIG), ==, 16 << 8);
     g_assert_true(qtest_irq_level(q, LINE));
-    g_assert_cmphex(qtest_readb(q, BAR4 + 0x1000) & 2, ==, 2);
+    g_assert_cmphex(qtest_readb(q, VIRTIO_ISR) & 2, ==, 2);
     g_assert_false(qtest_irq_level(q, LINE));
 
     qtest_memset(q, PAGES, 0x5a, 8192);
     qtest_writel(q, BUFFER, pfn);
-    transfer(q, 0, BUFFER, 4, 0);
+    transfer(0, BUFFER, 4, 0);
     g_assert_cmphex(qtest_readl(q, PAGES), ==, 0);
     g_assert_cmphex(qtest_readl(q, PAGES + 4096), ==, 0x5a5a5a5a);
     g_assert_true(qtest_irq_level(q, LINE));
-    qtest_writel(q, CONFIG + 4, 1);
+    qtest_writel(q, VIRTIO_CONFIG + 4, 1);
     json_object_unref(qtest_qmp_event(q, "BALLOON_CHANGE"));
-    reply = query(q, "query-balloon");
+    reply = query("query-balloon");
     g_assert_cmpint(json_object_get_int_member(json_object_get_object_member(reply, "return"), "actual"), ==,
                     (32 << 20) - 4096);
     json_object_unref(reply);
-    transfer(q, 1, BUFFER, 4, 0);
+    transfer(1, BUFFER, 4, 0);
 
     /* A driver that breaks the rules, and a reset that makes up for it. */
-    offer(q, 0, 0x7000000000ull, 4, 0);
-    for (int tries = 0; !(qtest_readb(q, BAR4 + VIRTIO_PCI_COMMON_STATUS) & VIRTIO_CONFIG_S_NEEDS_RESET); tries++) {
-        g_assert_cmpint(tries, <, 1000);
-        g_usleep(1000);
-    }
-    start_driver(q, 0, 2);
-    transfer(q, 0, BUFFER, 4, 0);
+    offer(0, 0x7000000000ull, 4, 0);
+    virtio_driver_wait_broken(&d);
+    virtio_driver_start(&d, 0, 2);
+    transfer(0, BUFFER, 4, 0);
     qtest_quit(q);
 }
 
@@ -194,26 +134,26 @@ static JsonObject *free_pages(JsonObject *reply)
     return json_object_get_object_member(json_object_get_object_member(reply, "return"), "free-pages");
 }
 
-static uint32_t wait_command(struct qtest *q, bool (*wanted)(uint32_t))
+static uint32_t wait_command(bool (*wanted)(uint32_t))
 {
     for (int tries = 0; tries < 5000; tries++) {
-        uint32_t id = qtest_readl(q, CONFIG + 8);
+        uint32_t id = qtest_readl(q, VIRTIO_CONFIG + 8);
 
         if (wanted(id)) {
             return id;
         }
         g_usleep(1000);
     }
-    g_error("the device's command stays %u", qtest_readl(q, CONFIG + 8));
+    g_error("the device's command stays %u", qtest_readl(q, VIRTIO_CONFIG + 8));
 }
 
 static bool is_request(uint32_t id) { return id >= 2; }
 static bool is_done(uint32_t id) { return id == VIRTIO_BALLOON_CMD_ID_DONE; }
 
-static void wait_completed(struct qtest *q)
+static void wait_completed(void)
 {
     for (int tries = 0;; tries++) {
-        JsonObject *reply = query(q, "query-migrate");
+        JsonObject *reply = query("query-migrate");
         const char *status = json_object_get_string_member(json_object_get_object_member(reply, "return"), "status");
         bool done = !strcmp(status, "completed");
 
@@ -227,7 +167,7 @@ static void wait_completed(struct qtest *q)
     }
 }
 
-static void fill(struct qtest *q)
+static void fill(void)
 {
     qtest_memset(q, PAGES, 0x5a, 12 << 20);
     qtest_memset(q, PAGES + (12 << 20), 0x5a, 12 << 20);
@@ -236,30 +176,30 @@ static void fill(struct qtest *q)
 /* 24 of 32 MiB are in use when the migration begins, and the guest gives 16 of them away. */
 static void run_hints(const char *args)
 {
-    struct qtest *q = qtest_start(args);
     JsonObject *reply;
     uint32_t id;
 
-    start_driver(q, HINT, 3);
-    fill(q);
+    start_machine(args);
+    virtio_driver_start(&d, HINT, 3);
+    fill();
     qtest_qmp_ok(q, "{\"execute\": \"migrate-set-parameters\", \"arguments\": {\"max-bandwidth\": 1048576}}");
     qtest_qmp_ok(q, "{\"execute\": \"migrate\", \"arguments\": {\"uri\": \"exec:cat > /dev/null\"}}");
-    id = wait_command(q, is_request);
-    send_id(q, 2, id);
+    id = wait_command(is_request);
+    send_id(2, id);
     for (int i = 0; i < 4; i++) {
-        transfer(q, 2, PAGES + (8 << 20) + (i << 22), 4 << 20, VRING_DESC_F_WRITE);
+        transfer(2, PAGES + (8 << 20) + (i << 22), 4 << 20, WRITE);
     }
-    send_id(q, 2, VIRTIO_BALLOON_CMD_ID_STOP);
-    transfer(q, 2, PAGES, 4096, VRING_DESC_F_WRITE); /* too late */
-    reply = query(q, "query-migrate");
+    send_id(2, VIRTIO_BALLOON_CMD_ID_STOP);
+    transfer(2, PAGES, 4096, WRITE); /* too late */
+    reply = query("query-migrate");
     g_assert_cmpstr(json_object_get_string_member(free_pages(reply), "state"), ==, "stopped");
     g_assert_cmpint(json_object_get_int_member(free_pages(reply), "accepted"), ==, 4);
     g_assert_cmpint(json_object_get_int_member(free_pages(reply), "late"), ==, 1);
     g_assert_cmpint(json_object_get_int_member(free_pages(reply), "hinted"), >, 2048);
     json_object_unref(reply);
     qtest_qmp_ok(q, "{\"execute\": \"migrate-set-parameters\", \"arguments\": {\"max-bandwidth\": 1073741824}}");
-    wait_completed(q);
-    wait_command(q, is_done);
+    wait_completed();
+    wait_command(is_done);
     qtest_quit(q);
 }
 
@@ -276,24 +216,23 @@ static void test_hints_iothread(void)
 /* A guest that never answers, and one that resets its device in the middle: the migration does not mind. */
 static void test_hints_silent(void)
 {
-    struct qtest *q = qtest_start("-device virtio-balloon-pci,free-page-hint=on");
-
-    start_driver(q, HINT, 3);
-    fill(q);
+    start_machine("-device virtio-balloon-pci,free-page-hint=on");
+    virtio_driver_start(&d, HINT, 3);
+    fill();
     qtest_qmp_ok(q, "{\"execute\": \"migrate\", \"arguments\": {\"uri\": \"exec:cat > /dev/null\"}}");
-    wait_completed(q);
-    wait_command(q, is_done);
+    wait_completed();
+    wait_command(is_done);
     qtest_quit(q);
 
-    q = qtest_start("-device virtio-balloon-pci,free-page-hint=on");
-    start_driver(q, HINT, 3);
-    fill(q);
+    start_machine("-device virtio-balloon-pci,free-page-hint=on");
+    virtio_driver_start(&d, HINT, 3);
+    fill();
     qtest_qmp_ok(q, "{\"execute\": \"migrate-set-parameters\", \"arguments\": {\"max-bandwidth\": 1048576}}");
     qtest_qmp_ok(q, "{\"execute\": \"migrate\", \"arguments\": {\"uri\": \"exec:cat > /dev/null\"}}");
-    send_id(q, 2, wait_command(q, is_request));
-    qtest_writeb(q, BAR4 + VIRTIO_PCI_COMMON_STATUS, 0);
+    send_id(2, wait_command(is_request));
+    qtest_writeb(q, VIRTIO_COMMON + VIRTIO_PCI_COMMON_STATUS, 0);
     qtest_qmp_ok(q, "{\"execute\": \"migrate-set-parameters\", \"arguments\": {\"max-bandwidth\": 1073741824}}");
-    wait_completed(q);
+    wait_completed();
     qtest_quit(q);
 }
 
