@@ -38,11 +38,16 @@ static bool check_id(const char *id, GError **error)
     return !net_client_find(id) || error_setf(error, "Duplicate ID '%s' for netdev", id);
 }
 
-static bool add(const Netdev *options, GError **error)
+static bool create(const Netdev *options, GError **error)
 {
     const struct netdev_type *type = find_type(NetClientDriver_str(options->type), error);
 
-    return type && check_id(options->id, error) && type->create(options, error);
+    return type && type->create(options, error);
+}
+
+static bool add(const Netdev *options, GError **error)
+{
+    return check_id(options->id, error) && create(options, error);
 }
 
 bool netdev_add_option(const char *text, GError **error)
@@ -56,6 +61,29 @@ bool netdev_add_option(const char *text, GError **error)
     }
     qapi_free_Netdev(options);
     return ok;
+}
+
+/* Names that nobody can give, since an id begins with a letter. */
+static void name_for_nic(JsonObject *options)
+{
+    static unsigned made;
+    g_autofree char *id = g_strdup_printf("#net%03u", made++);
+
+    json_object_set_string_member(options, "id", id);
+}
+
+char *netdev_add_for_nic(JsonNode *node, GError **error)
+{
+    bool named = json_object_has_member(json_node_get_object(node), "id");
+
+    if (!named) {
+        name_for_nic(json_node_get_object(node));
+    }
+    Netdev *options = qapi_Netdev_from_json(node, "", error);
+    bool ok = options && (!named || check_id(options->id, error)) && create(options, error);
+    char *id = ok ? g_strdup(options->id) : NULL;
+    qapi_free_Netdev(options);
+    return id;
 }
 
 void qmp_netdev_add(Netdev *arguments, GError **error)

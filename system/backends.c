@@ -8,6 +8,7 @@
 #include "chardev/char.h"
 #include "monitor/monitor.h"
 #include "net/net.h"
+#include "system/nic.h"
 #include "system/object.h"
 #include "system/system.h"
 #include "util/keyval.h"
@@ -101,6 +102,21 @@ static bool disks_create(const struct options *o, GError **error)
     return true;
 }
 
+static bool networks_create(const struct options *o, GError **error)
+{
+    for (guint i = 0; i < o->netdevs->len; i++) {
+        if (!netdev_add_option(o->netdevs->pdata[i], error)) {
+            return false;
+        }
+    }
+    for (guint i = 0; i < o->nics->len; i++) {
+        if (!nic_create_backend(o->nics->pdata[i], error)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool backends_create(const struct options *o, GError **error)
 {
     for (guint i = 0; i < o->chardevs->len; i++) {
@@ -124,10 +140,5 @@ bool backends_create(const struct options *o, GError **error)
             return false;
         }
     }
-    for (guint i = 0; i < o->netdevs->len; i++) {
-        if (!netdev_add_option(o->netdevs->pdata[i], error)) {
-            return false;
-        }
-    }
-    return true;
+    return networks_create(o, error);
 }

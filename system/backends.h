@@ -4,6 +4,8 @@
 
 #include "system/options.h"
 
+struct keyval;
+
 /* -chardev, -object, -serial, -monitor, -qmp, -mon and the defaults of -nographic. Big lock held; once. */
 bool backends_create(const struct options *options, GError **error);
 /* -add-fd: the first to run, before anything opens a descriptor. */
@@ -16,6 +18,8 @@ bool audiodevs_check(const GPtrArray *list, GError **error);
 bool clocks_configure(const struct options *options, GError **error);
 /* -qtest, -gdb; after the machine exists. */
 bool debuggers_create(const struct options *options, GError **error);
+/* A device of its properties, "driver" among them, while the machine is made. Frees the keyval. */
+bool device_create_from_keyval(struct keyval *kv, GError **error);
 /* -device TYPE,prop=value,… or JSON. */
 bool device_create_from_option(const char *text, GError **error);
 /* The same while the machine is there: HMP's device_add. */

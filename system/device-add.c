@@ -70,6 +70,11 @@ static bool device_create(struct keyval *kv, bool hotplugged, GError **error)
     return dev != NULL;
 }
 
+bool device_create_from_keyval(struct keyval *kv, GError **error)
+{
+    return device_create(kv, false, error);
+}
+
 bool device_create_from_option(const char *text, GError **error)
 {
     struct keyval *kv = keyval_parse("-device", text, "driver", error);

@@ -22,6 +22,7 @@
 #include "system/backends.h"
 #include "system/daemonize.h"
 #include "system/machine-setup.h"
+#include "system/nic.h"
 #include "system/runstate.h"
 #include "system/system.h"
 #include "util/main-loop.h"
@@ -59,6 +60,9 @@ static bool logs_init(const struct options *o, bool *help, GError **error)
 
 static bool devices_create(const struct options *o, GError **error)
 {
+    if (!nics_plug(error)) {
+        return false;
+    }
     for (guint i = 0; i < o->devices->len; i++) {
         if (!device_create_from_option(o->devices->pdata[i], error)) {
             return false;

@@ -34,6 +34,7 @@ static const struct {
     { "msg", "msg", "timestamp:boolean" },
     { "name", "name", "guest:string debug-threads:boolean" },
     { "netdev", "netdev", "" },
+    { "nic", "nic", "" },
     { "object", "object", "" },
     { "overcommit", "overcommit", "mem-lock:boolean cpu-pm:boolean" },
     { "rtc", "rtc", "base:string clock:string driftfix:string" },

@@ -7,6 +7,7 @@
 
 #include "hw/core/device.h"
 #include "hw/core/machine.h"
+#include "system/nic.h"
 #include "system/object.h"
 #include "system/system.h"
 #include "net/net.h"
@@ -69,6 +70,8 @@ static const struct option_row rows[] = {
     LIST("drive", NULL, "file=FILE,format=raw,if=none|virtio[,id=ID][,prop=value]", drives, "an image in short"),
     LIST("netdev", NULL, "TYPE,id=ID[,prop=value]", netdevs,
          "a network for a device (user, tap, socket, dgram, stream); -netdev help"),
+    LIST("nic", NULL, "none|TYPE,model=MODEL[,mac=ADDRESS][,prop=value]", nics,
+         "a network and a device on it in one; -nic help, -nic model=help"),
     LIST("global", NULL, "TYPE.PROP=VALUE", globals, "a default for a device property"),
     LIST("chardev", NULL, "BACKEND,id=ID[,prop=value]", chardevs,
          "a character device (null, stdio, file, pty, socket)"),
@@ -82,7 +85,6 @@ static const struct option_row rows[] = {
     CALL("vga", NULL, "none", set_none_only, "VGA: only none is supported"),
     CALL("parallel", NULL, "none", set_none_only, "parallel port: only none is supported"),
     CALL("net", NULL, "none", set_none_only, "network: only none is supported"),
-    CALL("nic", NULL, "none", set_none_only, "network: only none is supported"),
     FLAG("nodefaults", nodefaults, "no default devices"),
     CALL("no-user-config", NULL, NULL, accept_flag, "read no configuration files (there are none)"),
     CALL("boot", NULL, "[order=acdn][,strict=on|off]", set_boot,
@@ -306,6 +308,9 @@ static bool print_lists(struct options *o, GError **error)
             }
         }
     }
+    for (guint i = 0; i < o->nics->len && !text; i++) {
+        text = nic_help(o->nics->pdata[i]);
+    }
     for (guint i = 0; i < o->devices->len && !text; i++) {
         const char *device = o->devices->pdata[i];
         if (strcmp(device, "help") == 0 || strcmp(device, "?") == 0) {
@@ -331,6 +336,7 @@ static const size_t lists[] = {
     LIST_AT(accel), LIST_AT(devices), LIST_AT(objects), LIST_AT(globals), LIST_AT(chardevs), LIST_AT(serials),
     LIST_AT(monitors), LIST_AT(qmps), LIST_AT(qmps_pretty), LIST_AT(mons), LIST_AT(traces), LIST_AT(add_fds),
     LIST_AT(audiodevs), LIST_AT(netdevs), LIST_AT(blockdevs), LIST_AT(drives),
+    LIST_AT(nics),
 };
 
 static GPtrArray **list_at(struct options *o, size_t i)

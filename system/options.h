@@ -10,7 +10,7 @@ struct options {
     const char *machine, *cpu, *memory, *smp, *kernel, *initrd, *append, *incoming, *icount, *rtc, *pidfile, *gdb;
     const char *log_items, *log_file, *overcommit, *boot_order; /* boot_order: owned */
     GPtrArray *accel, *devices, *objects, *globals, *chardevs, *serials, *monitors, *qmps, *qmps_pretty, *mons,
-        *traces, *add_fds, *audiodevs, *netdevs, *blockdevs, *drives;
+        *traces, *add_fds, *audiodevs, *netdevs, *blockdevs, *drives, *nics;
     const char *qtest;
     struct sandbox sandbox;
     bool nographic, nodefaults, start_paused, daemonize, monitor_given, help;

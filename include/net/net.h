@@ -24,7 +24,8 @@
 #define ETHER_ADDRESS 6
 #define ETHER_HEADER  14
 
-struct Netdev; /* the schema's */
+struct Netdev;    /* the schema's */
+struct _JsonNode; /* json-glib's */
 struct net_client;
 
 /* Offloads that a guest takes: packets may come to it in these forms. Only with virtio-net headers. */
@@ -90,6 +91,10 @@ struct netdev_type {
 };
 
 bool netdev_add_option(const char *text, GError **error); /* -netdev TYPE,id=…, or JSON */
+/*
+ * -nic's part for the backend, an object: without "id" it gets a name such as "#net000". Returns the name, the caller's.
+ */
+char *netdev_add_for_nic(struct _JsonNode *options, GError **error);
 char *netdev_help(void);
 void netdev_remove_all(void); /* the program ends */
 

@@ -393,6 +393,45 @@ NAMES = {'boot-opts': 'boot', 'memory': 'm', 'smp-opts': 'smp'}
 
 
 @case
+def network_in_short():
+    """-nic makes a network and a device on it, which goes before those of -device."""
+    require(run('-nic', 'user,model=help')[1].split() == ['virtio-net-pci'], 'the models')
+    require('user ' in run('-nic', 'help')[1], 'the networks')
+    for text, *words in (('user', 'model= is missing', 'virtio-net-pci'),
+                         ('user,model=e1000', 'e1000 (there is virtio-net-pci)'),
+                         ('user,model=virtio-balloon-pci', 'Unsupported NIC model'),
+                         ('nonesuch,model=virtio', "'nonesuch'"),
+                         ('user,model=virtio,mac=01:00:00:00:00:01', 'mac=', 'not a unicast'),
+                         ('none,model=virtio', 'no parameters'), ('user,model=virtio,vectors=4', "'vectors'"),
+                         ('user,model=virtio,id=#net000', "'#net000'"), ('user,model.x=1', "'model'"),
+                         ('{"type":"user"}', 'JSON')):
+        refused(['-display', 'none', '-nic', text], '-nic %s: ' % text, *words)
+    refused(['-machine', 'none', '-nic', 'user,model=virtio'], "'PCI'")
+    vm = Vm(args=['-device', 'virtio-net-pci,netdev=n', '-netdev', 'user,id=n', '-nic', 'none',
+                  '-nic', 'model=virtio,mac=52:54:00:12:34:99,id=first', '-nic', 'user,model=virtio-net-pci'])
+    text = vm.hmp('info network').replace('\r', '')
+    require(re.findall(r'macaddr=(\S+)\n \\ (\S+): ', text) ==
+            [('52:54:00:12:34:99', 'first'), ('52:54:00:12:34:56', '#net000'), ('52:54:00:12:34:57', 'n')], text)
+    require(vm.qmp.command('query-command-line-options', option='nic')[0]['parameters'] == [], 'its parameters')
+    text = vm.hmp('info qtree').replace('\r', '')
+    require(re.findall(r'virtio-net-pci, id ""(?:\n    +.*)*?\n +vectors = (\d+)', text) == ['0', '0', '4'], text)
+
+
+@case
+def network_in_short_goes_to_stock():
+    """Where the same option makes the same device, but for its ROM."""
+    stock = os.environ.get('STOCK_QEMU', '/usr/bin/qemu-system-x86_64')
+    if not os.path.exists(stock):
+        raise Skip('no stock QEMU: install qemu-system-x86')
+    network = ['-nic', 'user,model=virtio,mac=52:54:00:00:00:01']
+    vm = Vm(args=network)
+    vm.expect(rb'guest ready\n')
+    target = Vm(args=network + ['-global', 'virtio-net-pci.romfile='], binary=stock, incoming='defer')
+    ferry.migrate(vm, target)
+    target.guest('ping')
+
+
+@case
 def parameters_are_what_the_parsers_know():
     """Every parameter of query-command-line-options is known to its option, and one that is not listed is not."""
     vm = Vm(args=['-S', '-machine', 'none'], kernel=None, memory=None, smp=None, serial=False)

@@ -55,16 +55,12 @@ def free_port():
         return s.getsockname()[1]
 
 
-def user(options='', device=''):
-    return ['-netdev', 'user,id=n0' + options, '-device', 'virtio-net-pci,netdev=n0,id=net0' + device]
-
-
 @ferry.case
 def dhcp_and_fetch():
-    """The guest gets an address by DHCP and a file from a server on the host."""
+    """The guest gets an address by DHCP and a file from a server on the host; device and network by one option."""
     body = os.urandom(3 << 20)
     server = Server(body)
-    vm = Linux(args=user(',hostname=ferryman')).boot()
+    vm = Linux(args=['-nic', 'user,model=virtio,hostname=ferryman']).boot()
     lease = by_dhcp(vm)
     require('LEASE 10.0.2.15 10.0.2.2 10.0.2.3 ferryman' in lease, lease)
     digest = vm.shell('wget -q -O - http://10.0.2.2:%d/ | md5sum' % server.port)
