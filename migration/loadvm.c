@@ -196,6 +196,14 @@ static bool load_device(struct loadvm *l, struct section *section, uint32_t sect
            load_footer(l, section_id, error);
 }
 
+/* One that came already if there is no other: load_device() says so. */
+static struct section *find_unloaded(struct loadvm *l, const char *idstr, int instance_id)
+{
+    struct section *section = sections_find_other(idstr, instance_id, l->loaded);
+
+    return section ? section : sections_find(idstr, instance_id);
+}
+
 /* Devices are the big lock's; RAM is not. */
 static bool load_full(struct loadvm *l, uint32_t section_id, GError **error)
 {
@@ -212,7 +220,7 @@ static bool load_full(struct loadvm *l, uint32_t section_id, GError **error)
     }
     trace_migration_load_section(idstr, instance_id, version);
     big_lock();
-    section = sections_find(idstr, instance_id);
+    section = find_unloaded(l, idstr, instance_id);
     if (!section) {
         g_autofree char *printable = g_strescape(idstr, NULL);
 

@@ -27,16 +27,22 @@ struct section *sections_get(unsigned index)
     return g_ptr_array_index(sections, index);
 }
 
-struct section *sections_find(const char *idstr, int instance_id)
+struct section *sections_find_other(const char *idstr, int instance_id, GHashTable *but)
 {
     for (unsigned i = 0; i < sections_count(); i++) {
         struct section *section = sections_get(i);
 
-        if (section->instance_id == instance_id && !strcmp(section->idstr, idstr)) {
+        if (section->instance_id == instance_id && !strcmp(section->idstr, idstr) &&
+            (!but || !g_hash_table_contains(but, section))) {
             return section;
         }
     }
     return NULL;
+}
+
+struct section *sections_find(const char *idstr, int instance_id)
+{
+    return sections_find_other(idstr, instance_id, NULL);
 }
 
 static int next_instance(const char *idstr)
@@ -64,7 +70,7 @@ bool vmstate_register(const char *idstr, int instance_id, const struct vmstate_d
     }
     if (instance_id < 0) {
         instance_id = next_instance(idstr);
-    } else if (sections_find(idstr, instance_id)) {
+    } else if (!vmsd->by_order && sections_find(idstr, instance_id)) {
         return error_setf(error, "there is a section '%s' with instance %d already", idstr, instance_id);
     }
     if (!sections) {

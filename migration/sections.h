@@ -51,5 +51,6 @@ struct section {
 unsigned sections_count(void);
 struct section *sections_get(unsigned index);
 struct section *sections_find(const char *idstr, int instance_id); /* or NULL */
+struct section *sections_find_other(const char *idstr, int instance_id, GHashTable *but); /* the first not in that set */
 
 #endif

@@ -255,7 +255,8 @@ static const struct vmstate_field state_fields[] = {
     VMSTATE_CUSTOM_WHOLE("data", struct net_user, state_info),
     VMSTATE_END,
 };
-static struct vmstate_description vmstate_slirp = { .name = "slirp", .fields = state_fields };
+/* All networks are instance 0 in the peer's streams. */
+static struct vmstate_description vmstate_slirp = { .name = "slirp", .by_order = true, .fields = state_fields };
 
 /* ---- Life ---- */
 
@@ -305,7 +306,7 @@ static bool user_setup(struct net_user *user, const NetdevUserOptions *options, 
     }
     user->config.vhostname = user->config.vdomainname = NULL; /* the options' */
     vmstate_slirp.version = vmstate_slirp.minimum_version = slirp_state_version();
-    return add_forwards(user, options->hostfwd, error) && vmstate_register("slirp", -1, &vmstate_slirp, user, error);
+    return add_forwards(user, options->hostfwd, error) && vmstate_register("slirp", 0, &vmstate_slirp, user, error);
 }
 
 static const struct net_client_ops user_ops = {

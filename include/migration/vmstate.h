@@ -54,6 +54,7 @@ struct vmstate_description {
     const char *name;
     int version, minimum_version;
     int priority;             /* higher is saved earlier; 0 by default */
+    bool by_order;            /* sections may share name and instance: the first of a stream is the first here, … */
     bool (*pre_save)(void *opaque, GError **error);
     bool (*pre_load)(void *opaque, GError **error);
     /* Checks what was loaded against what the device can be, and derives the rest. */

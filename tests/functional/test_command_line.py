@@ -423,7 +423,7 @@ def network_in_short_goes_to_stock():
     stock = os.environ.get('STOCK_QEMU', '/usr/bin/qemu-system-x86_64')
     if not os.path.exists(stock):
         raise Skip('no stock QEMU: install qemu-system-x86')
-    network = ['-nic', 'user,model=virtio,mac=52:54:00:00:00:01']
+    network = ['-nic', 'user,model=virtio,mac=52:54:00:00:00:01', '-nic', 'model=virtio-net-pci']
     vm = Vm(args=network)
     vm.expect(rb'guest ready\n')
     target = Vm(args=network + ['-global', 'virtio-net-pci.romfile='], binary=stock, incoming='defer')

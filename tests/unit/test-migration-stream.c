@@ -425,6 +425,34 @@ static void test_commands(void)
     stream_free(s);
 }
 
+/* ---- sections of one name and instance: slirp's ---- */
+
+static void test_by_order(void)
+{
+    static const struct vmstate_field fields[] = { VMSTATE_UINT32(value, struct device), VMSTATE_END };
+    static const struct vmstate_description vmsd = { .name = "alike", .by_order = true, .fields = fields };
+    struct device alike[] = { { 1 }, { 2 }, { 3 } };
+    GError *error = NULL;
+    GByteArray *bytes;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(alike); i++) {
+        g_assert_true(vmstate_register("alike", 0, &vmsd, &alike[i], NULL));
+    }
+    bytes = save(0);
+    memset(alike, 0, sizeof(alike));
+    g_assert_true(load(bytes->data, bytes->len, 0, &error));
+    for (unsigned i = 0; i < G_N_ELEMENTS(alike); i++) {
+        g_assert_cmpuint(alike[i].value, ==, i + 1);
+    }
+    vmstate_unregister(&vmsd, &alike[2]);
+    g_assert_false(load(bytes->data, bytes->len, 0, &error));
+    g_assert_cmpstr(error->message, ==, "section 'alike', instance 0: it comes twice");
+    g_error_free(error);
+    g_byte_array_unref(bytes);
+    vmstate_unregister(&vmsd, &alike[0]);
+    vmstate_unregister(&vmsd, &alike[1]);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -445,5 +473,6 @@ int main(int argc, char **argv)
     g_test_add_func("/migration-stream/capabilities", test_capabilities);
     g_test_add_func("/migration-stream/uuid", test_uuid);
     g_test_add_func("/migration-stream/commands", test_commands);
+    g_test_add_func("/migration-stream/by-order", test_by_order);
     return g_test_run();
 }
