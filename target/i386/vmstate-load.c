@@ -178,10 +178,14 @@ static void system_in(struct x86_cpu *cpu, const struct wire *w)
 /* A vCPU on KVM has the counter's value put; others derive it. A stream without one comes from a software CPU. */
 static void tsc_in(struct x86_cpu *cpu, const struct wire *w)
 {
-    int64_t khz = w->b.tsc_khz, host_khz = virtual_ticks_hz() / 1000;
+    int64_t khz = w->b.tsc_khz, host_khz;
 
     cpu->tsc_offset = w->b.tsc ? w->b.tsc - virtual_ticks() : w->tsc_offset;
-    if (cpu->tcg && khz && ABS(khz - host_khz) * 1000 > khz) { /* closer than that is not measured */
+    if (!cpu->tcg || !khz) {
+        return; /* without the measurement below, which takes 20 ms, and the guest stands still */
+    }
+    host_khz = virtual_ticks_hz() / 1000;
+    if (ABS(khz - host_khz) * 1000 > khz) { /* closer than that is not measured */
         warn_report("TSC frequency mismatch between VM (%" G_GINT64_FORMAT " kHz) and host (%" G_GINT64_FORMAT
                     " kHz): the software CPU does not scale it", khz, host_khz);
     }

@@ -4,6 +4,7 @@
  * trips, what a CPU's features allow, and what the software CPU does with what another one was delivering.
  */
 #include <linux/kvm.h>
+#include <time.h>
 
 #include "migration/blocker.h"
 #include "migration/stream.h"
@@ -418,6 +419,44 @@ static void test_tsc(void)
     vcpus[1]->model = narrow_model;
 }
 
+/* glib's sleep, counted. */
+static unsigned sleeps;
+
+void g_usleep(gulong us)
+{
+    struct timespec time = { .tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000 };
+
+    sleeps++;
+    nanosleep(&time, NULL);
+}
+
+/*
+ * To measure the host's counter takes 20 ms of sleep, which a guest that is on its way does not need: where the kernel
+ * scales its counter, nothing here asks. Each process measures once, hence one of its own.
+ */
+static void test_tsc_without_measuring(void)
+{
+    struct tcg_cpu *tcg;
+    GByteArray *bytes;
+
+    if (!g_test_subprocess()) {
+        g_test_trap_subprocess(NULL, 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
+        g_test_trap_assert_passed();
+        return;
+    }
+    begin();
+    tcg = vcpus[1]->tcg;
+    vcpus[0]->beyond.tsc_khz = 2000000;
+    bytes = save(vcpus[0]);
+    sleeps = 0;
+    vcpus[1]->tcg = NULL;
+    g_assert_true(load(vcpus[1], bytes, bytes->len, NULL));
+    g_assert_cmpuint(sleeps, ==, 0);
+    vcpus[1]->tcg = tcg;
+    g_assert_true(load(vcpus[1], bytes, bytes->len, NULL));
+    g_assert_cmpuint(sleeps, ==, 1); /* the software CPU does not scale, and says so where it matters */
+}
+
 /* With an invariant counter, a guest moves only at a frequency that was asked for. */
 static void test_invariant_counter(void)
 {
@@ -539,6 +578,7 @@ int main(int argc, char **argv)
     g_test_add_func("/cpu-beyond/sipi", test_sipi);
     g_test_add_func("/cpu-beyond/waiting", test_waiting);
     g_test_add_func("/cpu-beyond/tsc", test_tsc);
+    g_test_add_func("/cpu-beyond/tsc-without-measuring", test_tsc_without_measuring);
     g_test_add_func("/cpu-beyond/invariant-counter", test_invariant_counter);
     g_test_add_func("/cpu-beyond/exceptions-on-the-wire", test_exceptions_on_the_wire);
     g_test_add_func("/cpu-beyond/software-delivers", test_software_delivers);
