@@ -8,6 +8,7 @@
 #include "migration/json-writer.h"
 #include "migration/stream.h"
 #include "migration/vmstate.h"
+#include "util/bitmap.h"
 
 #define SUBSECTION_MARK 0x05
 #define NESTING_LIMIT   16 /* tables are ours, but a cycle in them should not end in a stack overflow */
@@ -106,18 +107,55 @@ static bool elements_alike(const struct vmstate_description *vmsd)
     return true;
 }
 
-/* Fields of one name (variants by version or condition) are told apart as name[0], name[1]. */
-static char *described_name(const struct vmstate_description *vmsd, const struct vmstate_field *field)
+/*
+ * Fields of one name (variants by version or condition) are told apart as name[0], name[1]. Few tables have any, and
+ * comparing all names with each other took longer than saving: a hash rules out most.
+ */
+#define NAME_BITS 1024
+
+struct names {
+    unsigned long once[NAME_BITS / BITS_PER_LONG], twice[NAME_BITS / BITS_PER_LONG];
+};
+
+static unsigned name_bit(const char *name)
+{
+    unsigned hash = 0;
+
+    for (; *name; name++) {
+        hash = hash * 33 + (unsigned char)*name;
+    }
+    return hash % NAME_BITS;
+}
+
+static void names_collect(struct names *names, const struct vmstate_description *vmsd)
+{
+    memset(names, 0, sizeof(*names));
+    for (const struct vmstate_field *f = vmsd->fields; f && f->name; f++) {
+        unsigned bit = name_bit(f->name);
+
+        bitmap_set(bitmap_test(names->once, bit) ? names->twice : names->once, bit, 1);
+    }
+}
+
+/* The name itself, or one in *allocated. */
+static const char *described_name(const struct names *names, const struct vmstate_description *vmsd,
+                                  const struct vmstate_field *field, char **allocated)
 {
     int same = 0, before = 0;
 
+    if (!bitmap_test(names->twice, name_bit(field->name))) {
+        return field->name;
+    }
     for (const struct vmstate_field *f = vmsd->fields; f->name; f++) {
         if (!strcmp(f->name, field->name)) {
             before += f < field;
             same++;
         }
     }
-    return same > 1 ? g_strdup_printf("%s[%d]", field->name, before) : g_strdup(field->name);
+    if (same == 1) {
+        return field->name;
+    }
+    return *allocated = g_strdup_printf("%s[%d]", field->name, before);
 }
 
 static void describe_start(struct json_writer *w, const char *name, const struct vmstate_field *field,
@@ -133,10 +171,12 @@ static void describe_start(struct json_writer *w, const char *name, const struct
     if (field->flags & VMS_STRUCT) {
         json_writer_string(w, "type", "struct");
         json_writer_start_object(w, "struct");
-    } else {
-        g_autofree char *type = g_strconcat(field->info->name, field->flags & VMS_EQUAL ? " equal" : NULL, NULL);
+    } else if (field->flags & VMS_EQUAL) {
+        g_autofree char *type = g_strconcat(field->info->name, " equal", NULL);
 
         json_writer_string(w, "type", type);
+    } else {
+        json_writer_string(w, "type", field->info->name);
     }
 }
 
@@ -149,10 +189,10 @@ static void describe_end(struct json_writer *w, const struct vmstate_field *fiel
     json_writer_end_object(w);
 }
 
-static bool save_field(struct stream *s, const struct vmstate_description *vmsd, const struct vmstate_field *field,
-                       void *opaque, struct json_writer *description, int depth, GError **error)
+/* `name`: as it is described. */
+static bool save_field(struct stream *s, const struct vmstate_field *field, const char *name, void *opaque,
+                       struct json_writer *description, int depth, GError **error)
 {
-    g_autofree char *name = description ? described_name(vmsd, field) : NULL;
     bool compressed;
     uint32_t count;
     uint8_t *base;
@@ -218,6 +258,27 @@ static bool save_subsections(struct stream *s, const struct vmstate_description 
     return true;
 }
 
+static bool save_fields(struct stream *s, const struct vmstate_description *vmsd, void *opaque,
+                        struct json_writer *description, int depth, GError **error)
+{
+    struct names names;
+
+    if (description) {
+        names_collect(&names, vmsd);
+    }
+    for (const struct vmstate_field *field = vmsd->fields; field && field->name; field++) {
+        g_autofree char *allocated = NULL;
+
+        if (field_exists(field, opaque, vmsd->version) &&
+            !save_field(s, field, description ? described_name(&names, vmsd, field, &allocated) : NULL, opaque,
+                        description, depth, error)) {
+            g_prefix_error(error, "%s.%s: ", vmsd->name, field->name);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool save_body(struct stream *s, const struct vmstate_description *vmsd, void *opaque,
                       struct json_writer *description, int depth, GError **error)
 {
@@ -231,12 +292,8 @@ static bool save_body(struct stream *s, const struct vmstate_description *vmsd, 
         json_writer_int(description, "version", vmsd->version);
         json_writer_start_array(description, "fields");
     }
-    for (const struct vmstate_field *field = vmsd->fields; field && field->name; field++) {
-        if (field_exists(field, opaque, vmsd->version) &&
-            !save_field(s, vmsd, field, opaque, description, depth, error)) {
-            g_prefix_error(error, "%s.%s: ", vmsd->name, field->name);
-            return false;
-        }
+    if (!save_fields(s, vmsd, opaque, description, depth, error)) {
+        return false;
     }
     if (description) {
         json_writer_end_array(description);

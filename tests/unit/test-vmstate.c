@@ -6,6 +6,7 @@
 #include "migration/stream.h"
 #include "migration/vmstate.h"
 #include "util/clock.h"
+#include "util/json.h"
 #include "util/main-loop.h"
 
 struct channel_state {
@@ -304,6 +305,65 @@ static void test_description(void)
     timer_cancel(&chip.timer);
 }
 
+/* Two fields of one name are told apart, also in a table so large that most names share a hash with another. */
+static void test_described_names(void)
+{
+    static char names[3000][8];
+    static struct vmstate_field fields[G_N_ELEMENTS(names) + 1];
+    const struct vmstate_description vmsd = { .name = "many", .version = 1, .fields = fields };
+    struct stream *s = stream_new_memory_output();
+    struct json_writer *w = json_writer_new();
+    uint8_t byte = 0;
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_snprintf(names[i], sizeof(names[i]), "f%u", i == 2222 ? 7 : i);
+        fields[i] = (struct vmstate_field) { .name = names[i], .size = 1, .info = &vmstate_info_uint8 };
+    }
+    json_writer_start_object(w, NULL);
+    g_assert_true(vmstate_save_body(s, &vmsd, &byte, w, NULL));
+    json_writer_end_object(w);
+    const char *text = json_writer_text(w);
+    for (unsigned i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *name = i == 7 || i == 2222 ? g_strdup_printf("\"f7[%d]\"", i == 2222)
+                                                    : g_strdup_printf("\"f%u\"", i);
+        const char *at = strstr(text, name);
+        g_assert_nonnull(at);
+        g_assert_null(strstr(at + 1, name));
+    }
+    json_writer_free(w);
+    stream_free(s);
+}
+
+/* Escapes and numbers, longer than the first buffer, read back by another's parser. */
+static void test_json_writer(void)
+{
+    static const int64_t integers[] = { 0, 1, -1, 9, 10, -10, 1234567890123, INT64_MAX, INT64_MIN };
+    g_autoptr(JsonParser) parser = json_parser_new();
+    struct json_writer *w = json_writer_new();
+    const char *text = "a\"b\\c\n\x1f d\xc3\xa9";
+
+    json_writer_start_array(w, NULL);
+    for (int i = 0; i < 5000; i++) {
+        json_writer_start_object(w, NULL);
+        json_writer_string(w, text, text);
+        json_writer_int(w, "n", integers[i % G_N_ELEMENTS(integers)]);
+        json_writer_end_object(w);
+    }
+    json_writer_end_array(w);
+    g_assert_cmpuint(json_writer_length(w), ==, strlen(json_writer_text(w)));
+    g_assert_true(g_str_has_prefix(json_writer_text(w), "[{\"a\\\"b\\\\c\\u000a\\u001f d\xc3\xa9\": \"a\\\"b"));
+    g_assert_true(json_parser_load_from_data(parser, json_writer_text(w), json_writer_length(w), NULL));
+    JsonArray *array = json_node_get_array(json_parser_get_root(parser));
+    g_assert_cmpuint(json_array_get_length(array), ==, 5000);
+    for (int i = 0; i < 5000; i++) {
+        JsonObject *object = json_array_get_object_element(array, i);
+        g_assert_cmpuint(json_object_get_size(object), ==, 2);
+        g_assert_cmpstr(json_object_get_string_member(object, text), ==, text);
+        g_assert_cmpint(json_object_get_int_member(object, "n"), ==, integers[i % G_N_ELEMENTS(integers)]);
+    }
+    json_writer_free(w);
+}
+
 static void test_sections(void)
 {
     static int one, two, three;
@@ -336,6 +396,8 @@ int main(int argc, char **argv)
     g_test_add_func("/vmstate/truncated", test_truncated);
     g_test_add_func("/vmstate/flipped", test_flipped);
     g_test_add_func("/vmstate/description", test_description);
+    g_test_add_func("/vmstate/described-names", test_described_names);
+    g_test_add_func("/vmstate/json-writer", test_json_writer);
     g_test_add_func("/vmstate/sections", test_sections);
     return g_test_run();
 }
