@@ -94,7 +94,7 @@ void jump_cache_clear_page(struct tcg_cpu *t, uint64_t va)
 
 static void leave_dropped(struct x86_cpu *cpu, const struct x86_insn *insn)
 {
-    struct tcg_block *block = cpu->tcg->block;
+    struct tcg_block *block = cpu->block;
 
     /* Instructions from here on have not run: they were counted at the block's start. */
     cpu->instructions -= block->count - (insn - block->insns);

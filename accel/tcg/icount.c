@@ -24,8 +24,8 @@ static uint64_t instructions_now(const struct x86_cpu *cpu)
     uint64_t count = __atomic_load_n(&cpu->instructions, __ATOMIC_RELAXED);
 
     /* Inside a block all of it is counted already. */
-    if (cpu == vcpu_current() && cpu->tcg && cpu->tcg->block) {
-        const struct tcg_block *block = cpu->tcg->block;
+    if (cpu == vcpu_current() && cpu->tcg && cpu->block) {
+        const struct tcg_block *block = cpu->block;
         count -= block->count - (cpu->insn - block->insns);
     }
     return count;

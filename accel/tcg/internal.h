@@ -16,6 +16,7 @@
 #define FERRY_ACCEL_TCG_INTERNAL_H
 
 #include "accel/accel.h"
+#include "accel/tcg/chain.h"
 #include "accel/tcg/mem.h"
 #include "accel/vcpu.h"
 #include "memory/memory.h"
@@ -39,24 +40,6 @@ struct tlb_page {
     uint8_t bits;            /* log2 of the guest page's size: an entry maps 4 KiB of it */
 };
 
-struct code_page;
-
-/* A run of decoded instructions; never changes but for `mode`, `link` and, once dropped, the handlers. */
-struct tcg_block {
-    const uint8_t *host;      /* the first byte; NULL: not in RAM */
-    const uint8_t *host2;     /* page of the last byte if that is another one, else NULL */
-    struct tcg_block *hash_next;
-    struct tcg_block *page_next[2];
-    struct code_page *pages[2];
-    /* From here to the first instruction: one cache line (block.c places blocks so), all that running looks at. */
-    uint32_t mode;            /* X86_MODE_* it was decoded under, or BLOCK_DROPPED; atomic */
-    uint16_t count;           /* instructions */
-    uint16_t bytes;
-    /* direct successors on the same page; atomic, checked against cpu->mode when followed */
-    struct tcg_block *link[2];
-    struct x86_insn insns[];  /* count, and one more that leaves the block */
-};
-_Static_assert(offsetof(struct tcg_block, mode) == 56 && offsetof(struct tcg_block, insns) == 80, "see BLOCK_START");
 #define BLOCK_START 8 /* mod 64: where blocks begin */
 #define BLOCK_DROPPED 0xffffffffu
 
@@ -83,8 +66,7 @@ struct tcg_cpu {
     bool large_used[2]; /* by the address's top bit: pieces of large pages were mapped since the last whole flush */
     bool jump_upper_local; /* the upper half has entries of pages that are not global */
     struct x86_cpu *cpu;
-    struct tcg_block *block;    /* runs now, or NULL between blocks */
-    uint64_t block_pc;          /* its linear address */
+    uint64_t block_pc;          /* linear address of the block that runs, outside of chains */
     struct flat_view *memory, *io;
     uint64_t instruction_limit; /* stop at this count (icount); UINT64_MAX without */
 

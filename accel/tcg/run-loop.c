@@ -14,15 +14,6 @@
 #include "util/log.h"
 #include "util/main-loop.h"
 
-static inline bool events_pending(const struct x86_cpu *cpu)
-{
-    const uint64_t *both = (const uint64_t *)(const void *)&cpu->interrupt_request;
-    return __builtin_expect(__atomic_load_n(both, __ATOMIC_RELAXED) != 0, 0);
-}
-_Static_assert(offsetof(struct x86_cpu, interrupt_request) % 8 == 0 &&
-               offsetof(struct x86_cpu, exit_request) == offsetof(struct x86_cpu, interrupt_request) + 4,
-               "events_pending() reads both at once");
-
 /* Between blocks. False: leave cpu_run(). */
 static bool handle_events(struct x86_cpu *cpu)
 {
@@ -104,15 +95,15 @@ static inline uint64_t linear_pc(const struct x86_cpu *cpu)
 
 static inline void run_block(struct x86_cpu *cpu, struct tcg_block *block, uint64_t pc)
 {
-    cpu->tcg->block = block;
+    const struct x86_insn *insn = tcg_block_begin(cpu, block);
+
     cpu->tcg->block_pc = pc;
-    cpu->instructions += block->count;
-    cpu->insn = block->insns;
-    X86_HANDLER(cpu->insn)(cpu, cpu->insn);
+    cpu->chain_limit = 0; /* this one only */
+    X86_HANDLER(insn)(cpu, insn);
     if (__builtin_expect(exec_trace_on, 0)) {
         exec_trace_block(cpu, block, pc);
     }
-    cpu->tcg->block = NULL;
+    cpu->block = NULL;
 }
 
 /* After a block that ran under TF or in an interrupt's shadow. */
@@ -176,17 +167,18 @@ static inline bool mode_chains(uint32_t mode)
 static struct tcg_block *run_chain(struct x86_cpu *cpu, struct tcg_block *block, uint64_t *last_pc)
 {
     struct tcg_cpu *t = cpu->tcg;
+    const struct x86_insn *insn;
     struct tcg_block *next;
     uint64_t pc;
     uint32_t mode;
 
+    cpu->chain_limit = t->instruction_limit;
     for (;; block = next) {
         *last_pc = cpu->regs[R_RIP];
-        t->block = block;
-        cpu->instructions += block->count;
-        cpu->insn = block->insns;
-        X86_HANDLER(cpu->insn)(cpu, cpu->insn);
-        if (events_pending(cpu) || __builtin_expect(cpu->instructions >= t->instruction_limit, 0)) {
+        insn = tcg_block_begin(cpu, block);
+        X86_HANDLER(insn)(cpu, insn);
+        block = cpu->block;
+        if (x86_attention(cpu) || __builtin_expect(cpu->instructions >= t->instruction_limit, 0)) {
             break;
         }
         mode = cpu->mode;
@@ -202,7 +194,7 @@ static struct tcg_block *run_chain(struct x86_cpu *cpu, struct tcg_block *block,
         }
         link_blocks(cpu, block, *last_pc, next, pc);
     }
-    t->block = NULL;
+    cpu->block = NULL;
     return block;
 }
 
@@ -218,7 +210,7 @@ static void run_blocks(struct x86_cpu *cpu)
     uint64_t last_pc = 0;
 
     for (;;) {
-        if (events_pending(cpu)) {
+        if (x86_attention(cpu)) {
             if (!handle_events(cpu)) {
                 return;
             }
@@ -266,7 +258,7 @@ static void run_blocks(struct x86_cpu *cpu)
  */
 static void unwind(struct x86_cpu *cpu)
 {
-    struct tcg_block *block = cpu->tcg->block;
+    struct tcg_block *block = cpu->block;
 
     if (block) {
         if (exec_trace_on) {
@@ -276,7 +268,7 @@ static void unwind(struct x86_cpu *cpu)
             cpu->instructions -= block->count - (cpu->insn - block->insns);
         }
         cpu->regs[R_RIP] = x86_cpu_rip(cpu);
-        cpu->tcg->block = NULL;
+        cpu->block = NULL;
     }
 }
 

@@ -174,7 +174,7 @@ void tcg_refresh_views(struct tcg_cpu *t)
  */
 G_GNUC_NORETURN static void raise_not_canonical(struct x86_cpu *cpu, uint64_t va, enum x86_access access)
 {
-    bool operand = cpu->tcg->block && cpu->insn->flags & X86_INSN_MEM;
+    bool operand = cpu->block && cpu->insn->flags & X86_INSN_MEM;
     bool pushed = va - cpu->regs[R_RSP] + 16 < 32 || (!operand && va == cpu->regs[R_RBP]);
     bool stack = access != X86_ACCESS_FETCH && ((operand && cpu->insn->seg == S_SS) || pushed);
 

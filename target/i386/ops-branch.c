@@ -6,6 +6,7 @@
  * In 64-bit mode operands of near branches are 64 bits wide (as Intel's processors have it: 66 is ignored). An
  * indirect branch to a non-canonical address faults itself; a direct one faults at the fetch.
  */
+#include "accel/tcg/chain.h"
 #include "target/i386/stack.h"
 
 /* Outside 64-bit mode: the target is cut to the operand size and checked against CS. */
@@ -49,9 +50,9 @@ ALWAYS_INLINE uint64_t check_canonical(struct x86_cpu *cpu, uint64_t target)
 ALWAYS_INLINE void jcc_body(struct x86_cpu *cpu, const struct x86_insn *insn, unsigned cc)
 {
     if (condition_holds(cpu, cc)) {
-        x86_leave_block(cpu, cpu->regs[R_RIP] + insn->imm, 1);
+        tcg_leave_block(cpu, cpu->regs[R_RIP] + insn->imm, 1);
     } else {
-        x86_leave_block(cpu, cpu->regs[R_RIP] + insn->next, 0);
+        tcg_leave_block(cpu, cpu->regs[R_RIP] + insn->next, 0);
     }
 }
 #define STAMP_JCC(cc) STAMP_HANDLER(jcc_##cc, jcc_body, cc)
@@ -66,7 +67,7 @@ bool is_jcc_64(const struct x86_insn *insn)
 
 static void jmp_64(struct x86_cpu *cpu, const struct x86_insn *insn)
 {
-    x86_leave_block(cpu, cpu->regs[R_RIP] + insn->imm, 1);
+    tcg_leave_block(cpu, cpu->regs[R_RIP] + insn->imm, 1);
 }
 
 static void call_64(struct x86_cpu *cpu, const struct x86_insn *insn)
@@ -74,7 +75,7 @@ static void call_64(struct x86_cpu *cpu, const struct x86_insn *insn)
     uint64_t sp = cpu->regs[R_RSP] - 8;
     mem_st64(cpu, sp, next_rip(cpu, insn));
     cpu->regs[R_RSP] = sp;
-    x86_leave_block(cpu, cpu->regs[R_RIP] + insn->imm, 1);
+    tcg_leave_block(cpu, cpu->regs[R_RIP] + insn->imm, 1);
 }
 
 static void jmp_reg_64(struct x86_cpu *cpu, const struct x86_insn *insn)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * CMP or TEST and the Jcc behind it as one handler: half of all blocks end so. It saves a dispatch, and the condition
- * comes from the operands at hand instead of the lazy flags, which are set all the same. 64-bit mode only.
+ * CMP, TEST, ADD, SUB, AND or OR and the Jcc behind it as one handler: most blocks end so. It saves a dispatch, and the
+ * condition comes from the values at hand instead of the lazy flags, which are set all the same. 64-bit mode only.
  */
+#include "accel/tcg/chain.h"
 #include "target/i386/ops.h"
 
-enum fused_kind { FUSED_CMP, FUSED_TEST };
+enum fused_kind { FUSED_CMP, FUSED_TEST, FUSED_ADD, FUSED_SUB, FUSED_AND, FUSED_OR };
 
 /* Values of the operation's size: the top bits are cut off. */
 ALWAYS_INLINE uint64_t cut(uint64_t value, unsigned size)
@@ -18,33 +19,54 @@ ALWAYS_INLINE int64_t cut_signed(uint64_t value, unsigned size)
     return size == 0 ? (int8_t)value : size == 1 ? (int16_t)value : size == 2 ? (int32_t)value : (int64_t)value;
 }
 
-/* `cc` as in Jcc's opcode; overflow and parity are not fused. */
+ALWAYS_INLINE bool fused_subtracts(enum fused_kind kind)
+{
+    return kind == FUSED_CMP || kind == FUSED_SUB;
+}
+
+ALWAYS_INLINE uint64_t fused_result(enum fused_kind kind, uint64_t a, uint64_t b)
+{
+    return fused_subtracts(kind) ? a - b : kind == FUSED_ADD ? a + b : kind == FUSED_OR ? a | b : a & b;
+}
+
+/* `cc` as in Jcc's opcode; overflow and parity are not fused, nor, for ADD, anything but zero and sign. */
 ALWAYS_INLINE bool fused_condition(enum fused_kind kind, unsigned cc, unsigned size, uint64_t a, uint64_t b)
 {
-    uint64_t result = cut(a & b, size);
-    bool zero = kind == FUSED_CMP ? cut(a, size) == cut(b, size) : result == 0;
-    bool sign = cut_signed(kind == FUSED_CMP ? a - b : result, size) < 0, holds;
+    bool subtracts = fused_subtracts(kind);
+    uint64_t result = cut(fused_result(kind, a, b), size);
+    bool zero = subtracts ? cut(a, size) == cut(b, size) : result == 0;
+    bool sign = cut_signed(result, size) < 0, holds;
     switch (cc >> 1) {
     case 1:
-        holds = kind == FUSED_CMP && cut(a, size) < cut(b, size);
+        holds = subtracts && cut(a, size) < cut(b, size);
         break;
     case 2:
         holds = zero;
         break;
     case 3:
-        holds = kind == FUSED_CMP ? cut(a, size) <= cut(b, size) : zero;
+        holds = subtracts ? cut(a, size) <= cut(b, size) : zero;
         break;
     case 4:
         holds = sign;
         break;
     case 6:
-        holds = kind == FUSED_CMP ? cut_signed(a, size) < cut_signed(b, size) : sign;
+        holds = subtracts ? cut_signed(a, size) < cut_signed(b, size) : sign;
         break;
     default:
-        holds = kind == FUSED_CMP ? cut_signed(a, size) <= cut_signed(b, size) : sign || zero;
+        holds = subtracts ? cut_signed(a, size) <= cut_signed(b, size) : sign || zero;
         break;
     }
     return holds ^ (cc & 1);
+}
+
+ALWAYS_INLINE void fused_flags(struct x86_cpu *cpu, enum fused_kind kind, unsigned size, uint64_t result, uint64_t b)
+{
+    if (kind == FUSED_ADD || fused_subtracts(kind)) {
+        set_lazy_flags(cpu, kind == FUSED_ADD ? CC_ADD : CC_SUB, size, result, b);
+    } else {
+        cpu->cc_op = CC_OP(CC_LOGIC, size);
+        cpu->cc_dst = result;
+    }
 }
 
 ALWAYS_INLINE void fused_body(struct x86_cpu *cpu, const struct x86_insn *insn, unsigned size, enum fused_kind kind,
@@ -57,27 +79,28 @@ ALWAYS_INLINE void fused_body(struct x86_cpu *cpu, const struct x86_insn *insn, 
     }
     uint64_t a = dst == FORM_REG ? reg_get(cpu, insn->dst, size) : memory;
     uint64_t b = src == FORM_REG ? reg_get(cpu, insn->src, size) : src == FORM_IMM ? (uint64_t)insn->imm : memory;
-    if (kind == FUSED_CMP) {
-        set_lazy_flags(cpu, CC_SUB, size, a - b, b);
-    } else {
-        cpu->cc_op = CC_OP(CC_LOGIC, size);
-        cpu->cc_dst = a & b;
+    uint64_t result = fused_result(kind, a, b);
+    if (kind != FUSED_CMP && kind != FUSED_TEST) {
+        reg_set(cpu, insn->dst, size, result);
     }
+    fused_flags(cpu, kind, size, result, b);
     if (fused_condition(kind, cc, size, a, b)) {
-        x86_leave_block(cpu, cpu->regs[R_RIP] + branch->imm, 1);
+        tcg_leave_block(cpu, cpu->regs[R_RIP] + branch->imm, 1);
     } else {
-        x86_leave_block(cpu, cpu->regs[R_RIP] + branch->next, 0);
+        tcg_leave_block(cpu, cpu->regs[R_RIP] + branch->next, 0);
     }
 }
 
+#define FOR_EACH_RESULT_CODE(X, ...) X(4, __VA_ARGS__) X(5, __VA_ARGS__) X(8, __VA_ARGS__) X(9, __VA_ARGS__)
 #define FOR_EACH_FUSED_CODE(X, ...)                                                                                    \
-    X(2, __VA_ARGS__) X(3, __VA_ARGS__) X(4, __VA_ARGS__) X(5, __VA_ARGS__) X(6, __VA_ARGS__) X(7, __VA_ARGS__)         \
-    X(8, __VA_ARGS__) X(9, __VA_ARGS__) X(12, __VA_ARGS__) X(13, __VA_ARGS__) X(14, __VA_ARGS__) X(15, __VA_ARGS__)
+    X(2, __VA_ARGS__) X(3, __VA_ARGS__) X(6, __VA_ARGS__) X(7, __VA_ARGS__) X(12, __VA_ARGS__) X(13, __VA_ARGS__)       \
+    X(14, __VA_ARGS__) X(15, __VA_ARGS__) FOR_EACH_RESULT_CODE(X, __VA_ARGS__)
 #define STAMP_FUSED(cc, name, kind, dst, src) STAMP_SIZES(name##_##cc, fused_body, kind, dst, src, cc)
 #define FUSED_SIZES(cc, name) [cc] = SIZES(name##_##cc),
-#define FUSED_FORM(name, kind, dst, src)                         \
-    FOR_EACH_FUSED_CODE(STAMP_FUSED, name, kind, dst, src)       \
-    static x86_handler *const name##_by_code[16][4] = { FOR_EACH_FUSED_CODE(FUSED_SIZES, name) };
+#define FUSED_CODES(codes, name, kind, dst, src)  \
+    codes(STAMP_FUSED, name, kind, dst, src)      \
+    static x86_handler *const name##_by_code[16][4] = { codes(FUSED_SIZES, name) };
+#define FUSED_FORM(name, kind, dst, src) FUSED_CODES(FOR_EACH_FUSED_CODE, name, kind, dst, src)
 
 FUSED_FORM(cmp_rr, FUSED_CMP, FORM_REG, FORM_REG)
 FUSED_FORM(cmp_ri, FUSED_CMP, FORM_REG, FORM_IMM)
@@ -87,6 +110,13 @@ FUSED_FORM(cmp_bi, FUSED_CMP, FORM_BASE, FORM_IMM)
 FUSED_FORM(test_rr, FUSED_TEST, FORM_REG, FORM_REG)
 FUSED_FORM(test_ri, FUSED_TEST, FORM_REG, FORM_IMM)
 FUSED_FORM(test_bi, FUSED_TEST, FORM_BASE, FORM_IMM)
+FUSED_FORM(sub_rr, FUSED_SUB, FORM_REG, FORM_REG)
+FUSED_FORM(sub_ri, FUSED_SUB, FORM_REG, FORM_IMM)
+FUSED_FORM(and_rr, FUSED_AND, FORM_REG, FORM_REG)
+FUSED_FORM(and_ri, FUSED_AND, FORM_REG, FORM_IMM)
+FUSED_FORM(or_rr, FUSED_OR, FORM_REG, FORM_REG)
+FUSED_CODES(FOR_EACH_RESULT_CODE, add_rr, FUSED_ADD, FORM_REG, FORM_REG)
+FUSED_CODES(FOR_EACH_RESULT_CODE, add_ri, FUSED_ADD, FORM_REG, FORM_IMM)
 
 static const struct {
     const struct alu_handlers *handlers;
@@ -97,6 +127,10 @@ static const struct {
     { &cmp_handlers, FORM_REG, FORM_BASE, cmp_rb_by_code },  { &cmp_handlers, FORM_BASE, FORM_REG, cmp_br_by_code },
     { &cmp_handlers, FORM_BASE, FORM_IMM, cmp_bi_by_code },  { &test_handlers, FORM_REG, FORM_REG, test_rr_by_code },
     { &test_handlers, FORM_REG, FORM_IMM, test_ri_by_code }, { &test_handlers, FORM_BASE, FORM_IMM, test_bi_by_code },
+    { &sub_handlers, FORM_REG, FORM_REG, sub_rr_by_code },   { &sub_handlers, FORM_REG, FORM_IMM, sub_ri_by_code },
+    { &and_handlers, FORM_REG, FORM_REG, and_rr_by_code },   { &and_handlers, FORM_REG, FORM_IMM, and_ri_by_code },
+    { &or_handlers, FORM_REG, FORM_REG, or_rr_by_code },     { &add_handlers, FORM_REG, FORM_REG, add_rr_by_code },
+    { &add_handlers, FORM_REG, FORM_IMM, add_ri_by_code },
 };
 
 void x86_fuse(struct x86_insn *insns, unsigned count)

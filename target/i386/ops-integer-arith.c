@@ -119,7 +119,7 @@ ALWAYS_INLINE void alu_lock_body(struct x86_cpu *cpu, const struct x86_insn *ins
 #define ALU_GROUP(name, kind)                                        \
     ALU_FORMS(name, kind)                                            \
     ALU_LOCK_FORMS(name, kind)                                       \
-    static const struct alu_handlers name##_handlers = {             \
+    const struct alu_handlers name##_handlers = {                    \
         ALU_PLAIN(name), .lock = { SIZES(name##_lock_r), SIZES(name##_lock_i) } \
     };
 

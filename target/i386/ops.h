@@ -257,7 +257,8 @@ struct alu_handlers {
     x86_handler *plain[4][4][4];
     x86_handler *lock[2][4];
 };
-extern const struct alu_handlers cmp_handlers, test_handlers;
+extern const struct alu_handlers add_handlers, or_handlers, adc_handlers, sbb_handlers, and_handlers, sub_handlers,
+    xor_handlers, cmp_handlers, test_handlers;
 /* Whether it is a Jcc of 64-bit mode; its condition code is then in `dst`. */
 bool is_jcc_64(const struct x86_insn *insn);
 

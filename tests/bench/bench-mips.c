@@ -29,6 +29,13 @@ GUEST_CODE(list, "64", "mov $0x100000, %ebx\n mov $500, %ecx\n"
            "movq $0, (%rbx)\n mov $40000, %edx\n"
            "3: mov $0x100000, %ebx\n xor %eax, %eax\n"
            "4: add 8(%rbx), %rax\n mov (%rbx), %rbx\n test %rbx, %rbx\n jnz 4b\n dec %edx\n jnz 3b\n" STOP);
+GUEST_CODE(pages, "64", "mov $2000, %r11d\n"
+           "1: mov $0x100000, %edi\n lea 0x10000(%rdi), %rsi\n mov $0xffffffff, %eax\n"
+           "2: mov %eax, 0x30(%rdi)\n add $0x40, %rdi\n cmp %rsi, %rdi\n jne 2b\n mov $0x100000, %edi\n jmp 4f\n"
+           "3: mov %r9, %rax\n movslq 0x34(%rdi), %rcx\n or %rdx, %rax\n or %r8, %rax\n or %rcx, %rax\n jne 5f\n"
+           "add $0x40, %rdi\n cmp %rsi, %rdi\n je 5f\n"
+           "4: mov (%rdi), %rdx\n mov 0x30(%rdi), %eax\n mov 0x18(%rdi), %r9\n mov 0x38(%rdi), %r8\n"
+           "and $0x3fffffff, %edx\n cmp $-1, %eax\n je 3b\n 5: dec %r11d\n jnz 1b\n" STOP);
 GUEST_CODE(copy, "64", "mov $20000, %edx\n cld\n"
            "2: mov $0x100000, %esi\n mov $0x104000, %edi\n mov $2048, %ecx\n rep movsq\n dec %edx\n jnz 2b\n" STOP);
 
@@ -55,6 +62,7 @@ int main(int argc, char **argv)
     run("calls", calls_begin, calls_end);
     run("branches", branches_begin, branches_end);
     run("list", list_begin, list_end);
+    run("pages", pages_begin, pages_end);
     run("copy", copy_begin, copy_end);
     return 0;
 }

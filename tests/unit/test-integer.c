@@ -564,23 +564,36 @@ static void test_lazy_flags(void)
     }
 }
 
-/* CMP and TEST with each Jcc behind them, which one handler may do. */
-static void test_fused(void)
+/* Each with each Jcc behind it, which one handler may do. */
+static void check_with_branches(const char *const *firsts, uint32_t undefined)
 {
-    static const char *const firsts[] = {
-        "38c8", "6639c8", "39c8", "4839c8", "3c05", "6683f8fe", "3d00000080", "4883f8ff", "84c8", "6685c8", "85c8",
-        "4885c0", "a880", "66a90080", "a900000080", "48a9ff000000",
-        /* [rsp + 8] */
-        "384c2408", "663b442408", "39442408", "483b442408", "807c240880", "66837c240801", "837c2408ff",
-        "48837c240800", "f644240801", "66f74424080080", "f744240800000080", "48f744240801000000",
-    };
-    for (unsigned i = 0; i < G_N_ELEMENTS(firsts); i++) {
+    struct diff_ignore ignore = { .flags = undefined };
+    for (; *firsts; firsts++) {
         for (unsigned cc = 0; cc < 16; cc++) {
-            struct diff_ignore ignore = { .flags = i & 8 ? EFLAGS_AF : 0 };
-            g_autofree char *hex = g_strdup_printf("%s7%x10", firsts[i], cc);
+            g_autofree char *hex = g_strdup_printf("%s7%x10", *firsts, cc);
             diff_check_hex(hex, 60, &ignore);
         }
     }
+}
+
+/* Registers, immediates, and for CMP and TEST [rsp + 8]; ADD, SUB, AND and OR leave their results behind as well. */
+static void test_fused(void)
+{
+    static const char *const arithmetic[] = {
+        "38c8", "6639c8", "39c8", "4839c8", "3c05", "6683f8fe", "3d00000080", "4883f8ff", "384c2408", "663b442408",
+        "39442408", "483b442408", "807c240880", "66837c240801", "837c2408ff", "48837c240800", /* CMP */
+        "00d8", "6601d8", "01d8", "4801d8", "0401", "6683c0ff", "83c001", "4883c0ff", "05ffffff7f", "4805ffffff7f",
+        "28d8", "6629d8", "29d8", "4829d8", "4829c0", "2c01", "6683e801", "83e801", "4883e8ff", "2d00000080",
+        "482dffffff7f", "00e0", "28c4", NULL,
+    };
+    static const char *const logic[] = {
+        "84c8", "6685c8", "85c8", "4885c0", "a880", "66a90080", "a900000080", "48a9ff000000", "f644240801",
+        "66f74424080080", "f744240800000080", "48f744240801000000", /* TEST */
+        "08d8", "6609d8", "09d8", "4809d8", "20d8", "6621d8", "21d8", "4821d8", "2401", "6683e0f0", "83e001",
+        "4883e080", "08e4", NULL,
+    };
+    check_with_branches(arithmetic, 0);
+    check_with_branches(logic, EFLAGS_AF);
 }
 
 /* Encodings that the table has no words for, and branches, whose targets are in or beyond the code page. */

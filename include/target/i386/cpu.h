@@ -17,6 +17,7 @@
 #include "util/error.h"
 
 struct x86_insn;
+struct tcg_block;
 struct tcg_cpu;
 struct kvm_cpu;
 
@@ -205,6 +206,8 @@ struct x86_cpu {
     /* Hot: what every handler touches. */
     uint64_t regs[X86_REGS];
     const struct x86_insn *insn; /* the one that runs; dispatch sets it, so that a fault knows where it is */
+    struct tcg_block *block;     /* its block, or NULL between blocks */
+    uint64_t chain_limit;        /* of `instructions`, for a block to go on with the next: accel/tcg/chain.h */
     uint64_t cc_dst, cc_src;     /* lazy flags: see target/i386/flags.h */
     uint32_t cc_op;
     uint32_t eflags;             /* all but the arithmetic flags; those too while cc_op is CC_OP_EFLAGS */

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Blocks of the software CPU, and how one leads into the next without a return to the run loop.
+ *
+ * A direct branch whose successor is linked goes there by a tail call, on the same conditions as the run loop
+ * (run_chain() in accel/tcg/run-loop.c): nobody asks for attention, the count of instructions is below the limit, and
+ * the successor was decoded under this mode and is not dropped. Links never leave the linear page that they begin on.
+ */
+#ifndef FERRY_ACCEL_TCG_CHAIN_H
+#define FERRY_ACCEL_TCG_CHAIN_H
+
+#include "target/i386/insn.h"
+
+struct code_page;
+
+/* A run of decoded instructions; never changes but for `mode`, `link` and, once dropped, the handlers. */
+struct tcg_block {
+    const uint8_t *host;      /* the first byte; NULL: not in RAM */
+    const uint8_t *host2;     /* page of the last byte if that is another one, else NULL */
+    struct tcg_block *hash_next;
+    struct tcg_block *page_next[2];
+    struct code_page *pages[2];
+    /* From here to the first instruction: one cache line (block.c places blocks so), all that running looks at. */
+    uint32_t mode;            /* X86_MODE_* it was decoded under, or BLOCK_DROPPED; atomic */
+    uint16_t count;           /* instructions */
+    uint16_t bytes;
+    /* direct successors on the same page; atomic, checked against cpu->mode when followed */
+    struct tcg_block *link[2];
+    struct x86_insn insns[];  /* count, and one more that leaves the block */
+};
+_Static_assert(offsetof(struct tcg_block, mode) == 56 && offsetof(struct tcg_block, insns) == 80, "see BLOCK_START in accel/tcg/internal.h");
+
+/* Somebody wants this vCPU's attention between two blocks. */
+static inline bool x86_attention(const struct x86_cpu *cpu)
+{
+    const uint64_t *both = (const uint64_t *)(const void *)&cpu->interrupt_request;
+    return __builtin_expect(__atomic_load_n(both, __ATOMIC_RELAXED) != 0, 0);
+}
+_Static_assert(offsetof(struct x86_cpu, interrupt_request) % 8 == 0 &&
+               offsetof(struct x86_cpu, exit_request) == offsetof(struct x86_cpu, interrupt_request) + 4,
+               "x86_attention() reads both at once");
+
+/* Begins a block: what a fault or an event in it needs to know. Returns its first instruction. */
+static inline const struct x86_insn *tcg_block_begin(struct x86_cpu *cpu, struct tcg_block *block)
+{
+    cpu->block = block;
+    cpu->instructions += block->count;
+    cpu->insn = block->insns;
+    return block->insns;
+}
+
+/*
+ * Ends the block by a direct branch (slot 0 or 1), and goes on with its successor where that may be. The last thing
+ * that a handler does: FERRY_TAIL_CALLS is defined in builds whose calls in that place do not grow the stack.
+ */
+static inline __attribute__((always_inline)) void tcg_leave_block(struct x86_cpu *cpu, uint64_t rip, unsigned slot)
+{
+    cpu->regs[R_RIP] = rip;
+#ifdef FERRY_TAIL_CALLS
+    if (cpu->instructions < cpu->chain_limit && !x86_attention(cpu)) {
+        struct tcg_block *next = __atomic_load_n(&cpu->block->link[slot], __ATOMIC_ACQUIRE);
+        if (next && __atomic_load_n(&next->mode, __ATOMIC_RELAXED) == cpu->mode) {
+            const struct x86_insn *insn = tcg_block_begin(cpu, next);
+            return X86_HANDLER(insn)(cpu, insn);
+        }
+    }
+#endif
+    cpu->exit_slot = slot;
+}
+
+#endif
