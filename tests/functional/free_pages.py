@@ -6,7 +6,7 @@ import re
 import time
 
 import ferry
-from ferry import Vm, migrate, require, wait_status
+from ferry import Vm, migrate, require, wait_migration, wait_status
 
 MEMORY = 256 << 20
 TEST_START = 0x4100000  # first test page of a guest of that size
@@ -160,6 +160,75 @@ def driver_goes_away(**kwargs):
     info, differing = move(target, again)
     require(differing == 0 and info['free-pages']['state'] == 'no-driver', '%d pages differ: %s' %
             (differing, info['free-pages']))
+
+
+def poison_other_than_zero(features='hint', options='', how='serve'):
+    """A page that reads as the guest's poison is not left to read as zero."""
+    options += ',page-poison=on'
+    source = boot(features + ' poison', options=options)
+    source.guest('balloon poison 0xaaaaaaaa')
+    start_serving(source, 'good', how=how)
+    target = machine('target', options, incoming='defer', args=['-S'])
+    skip_zero_pages(source, target)
+    info, differing = move(source, target)
+    require(differing == 0, '%d poisoned pages differ: %s' % (differing, info['free-pages']))
+    go_on(source, target)
+
+
+def stopped_guest_is_not_asked(features='hint', options='', how='serve'):
+    source = boot(features, options=options)
+    start_serving(source, 'good', how=how)
+    source.qmp.command('stop')
+    target = machine('target', options, incoming='defer', args=['-S'])
+    info, differing = move(source, target)
+    require(differing == 0 and info['free-pages']['requests'] == 0, '%d pages differ: %s' %
+            (differing, info['free-pages']))
+
+
+def begin(source, target, **kwargs):
+    parameters(source, **kwargs)
+    uri = 'unix:%s/mig' % target.dir
+    target.qmp.command('migrate-incoming', uri=uri)
+    source.qmp.command('migrate', uri=uri)
+
+
+def wait_accepted(source):
+    ferry.wait_until(lambda: source.qmp.command('query-migrate').get('free-pages', {}).get('accepted'),
+                     'the first that counts', BOUND)
+
+
+def stop_while_it_answers(features='hint', options='', how='serve'):
+    """The machine stops when half was told; what counted before counts. Returns what the guest counted."""
+    source = boot(features, options=options)
+    start_serving(source, 'half', how=how)
+    target = machine('target', options, incoming='defer', args=['-S'])
+    begin(source, target, free_page_hint_head_start=1000, free_page_hint_timeout=60000, max_bandwidth=50 << 20,
+          x_skip_record=source.dir + '/skipped')
+    wait_accepted(source)
+    source.qmp.command('stop')
+    source.qmp.command('migrate-set-parameters', max_bandwidth=1 << 40)
+    info = wait_migration(source, timeout=BOUND)
+    require(info['free-pages']['state'] == 'vm-stopped', str(info['free-pages']))
+    hinted = ferry.skipped_pages(source.dir + '/skipped')
+    ferry.compare_memory(source, target, MEMORY, excused=lambda page: page in hinted and page in declared())
+    return go_on(source, target)
+
+
+def cancel_thrice(mode, wait, features='hint', options='', how='serve'):
+    """Cancels when `wait` has come back, then migrates; returns how many pages differ and what the guest counted."""
+    source = boot(features, options=options)
+    start_serving(source, mode, how=how)
+    for _ in range(3):
+        target = machine('target', options, incoming='defer')
+        begin(source, target, max_bandwidth=20 << 20)
+        wait(source)
+        source.qmp.command('migrate_cancel')
+        wait_migration(source, 'cancelled')
+        target.close()
+    time.sleep(0.1)
+    target = machine('target', options, incoming='defer', args=['-S'])
+    _, differing = move(source, target)
+    return differing, go_on(source, target)
 
 
 def batches(mode, features='hint', how='serve', options=''):

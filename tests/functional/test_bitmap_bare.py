@@ -4,10 +4,11 @@ inflate and deflate by bitmap. What is checked of each migration is in free_page
 import time
 
 import ferry
-from ferry import case, require, slow_case, wait_migration, wait_status
-from free_pages import (AFTER, COUNT, FIRST, MEMORY, batches, boot, driver_goes_away, end_serving, go_on, hop,
-                        hostile, hostile_rings, hostile_together, is_quiet, machine, move, parameters,
-                        skip_zero_pages, start_serving)
+from ferry import case, require, slow_case, wait_status
+from free_pages import (AFTER, COUNT, FIRST, MEMORY, batches, boot, cancel_thrice, driver_goes_away, end_serving,
+                        go_on, hop, hostile, hostile_rings, hostile_together, is_quiet, machine, move,
+                        poison_other_than_zero, skip_zero_pages, start_serving, stop_while_it_answers,
+                        stopped_guest_is_not_asked, wait_accepted)
 
 OPTIONS = ',free-page-bitmap=on,page-bitmap=on'
 IOTHREAD = {'options': OPTIONS + ',iothread=io0', 'objects': ['-object', 'iothread,id=io0']}
@@ -43,9 +44,21 @@ def good_with_event_indexes():
 
 
 @case
-def good_with_msix():
-    _, counts = good('good', 'bitmap msix', OPTIONS + ',vectors=2')
+def good_with_intx():
+    _, counts = good('good', 'bitmap intx')
     require(counts['config_interrupts'] >= 2 and counts['queue_interrupts'] >= 1, str(counts))
+
+
+@case
+def good_with_msix():
+    for device in ({'options': OPTIONS}, IOTHREAD):
+        _, counts = good(features='bitmap msix', **dict(device, options=device['options'] + ',vectors=2'))
+        require(counts['config_interrupts'] >= 2 and counts['queue_interrupts'] >= 1, str(counts))
+
+
+@case
+def good_without_ioeventfd():
+    good(options=OPTIONS + ',ioeventfd=off')
 
 
 @case
@@ -73,6 +86,26 @@ def takeback_loses_nothing():
 
 
 @case
+def zeroing_and_taking_back_loses_nothing():
+    target, _, _, _, differing = share('zerotakeback')
+    require(differing == 0, '%d pages that were in use again differ' % differing)
+    target.guest('verify %d %d 1001' % (FIRST, COUNT))
+
+
+@case
+def skip_zero_pages_with_zeroing():
+    """A guest that zeroes what it frees, and tells of it: its zeros need not be read or sent either."""
+    source = boot('bitmap', options=OPTIONS)
+    start_serving(source, 'zeroing', how='share')
+    target = machine('target', OPTIONS, incoming='defer', args=['-S'])
+    skip_zero_pages(source, target)
+    info, _ = move(source, target)
+    free = info['free-pages']
+    require(free['hinted'] + free['hinted-zero'] + free['zero'] >= COUNT, str(free))
+    go_on(source, target)
+
+
+@case
 def changing_while_it_is_read():
     for arguments in ({}, IOTHREAD):
         _, _, free, _, _ = share('changing', **arguments)
@@ -83,6 +116,11 @@ def changing_while_it_is_read():
 def poison_keeps_what_is_there():
     _, _, free, _, differing = share('good', 'bitmap poison')
     require(differing == 0, '%d poisoned pages differ: %s' % (differing, free))
+
+
+@case
+def poison_other_than_zero_is_not_replaced_by_zeros():
+    poison_other_than_zero(**BITMAP)
 
 
 @case
@@ -107,23 +145,21 @@ def there_and_back():
 
 @case
 def cancel_and_retry():
-    source = boot('bitmap', options=OPTIONS)
-    start_serving(source, 'late', how='share')
-    for _ in range(3):
-        target = machine('target', OPTIONS, incoming='defer')
-        parameters(source, max_bandwidth=20 << 20)
-        uri = 'unix:%s/mig' % target.dir
-        target.qmp.command('migrate-incoming', uri=uri)
-        source.qmp.command('migrate', uri=uri)
-        time.sleep(0.3)
-        source.qmp.command('migrate_cancel')
-        wait_migration(source, 'cancelled')
-        target.close()
-    target = machine('target', OPTIONS, incoming='defer', args=['-S'])
-    _, differing = move(source, target)
-    require(differing == 0, '%d pages differ' % differing)
-    counts = go_on(source, target)
+    """Of a guest that answers when it is over, and of one that has answered."""
+    differing, counts = cancel_thrice('late', lambda _: time.sleep(0.3), **BITMAP)
+    require(differing == 0 and counts['requests'] == 4, '%d pages differ: %s' % (differing, counts))
+    _, counts = cancel_thrice('good', wait_accepted, **BITMAP)
     require(counts['requests'] == 4, str(counts))
+
+
+@case
+def stopped_guests_are_not_asked():
+    stopped_guest_is_not_asked(**BITMAP)
+
+
+@case
+def stop_in_the_middle():
+    stop_while_it_answers(**BITMAP)
 
 
 @case
@@ -159,8 +195,9 @@ def silent_times_out():
 
 @case
 def no_end_counts_as_well():
-    _, free, _, _ = ends('noend', ('timed-out', 'closed'))
-    require(free['hinted'] == COUNT, str(free))
+    for mode, told in (('noend', COUNT), ('half', COUNT // 2)):
+        _, free, _, _ = ends(mode, ('timed-out', 'closed'))
+        require(free['hinted'] == told, '%s: %s' % (mode, free))
 
 
 @case
@@ -181,6 +218,13 @@ def late_answers_have_no_effect():
 
 @case
 def reset_in_the_middle():
+    target, free, counts, _ = ends('reset', ('reset',))
+    require(counts['resets'] == 1, '%s %s' % (free, counts))
+    target.guest('verify %d %d 1001' % (FIRST, COUNT))
+
+
+@case
+def reset_in_the_middle_and_on_under_the_old_id():
     """What it called free before, it writes to again; what is not written yet when it is moved is free still."""
     target, free, counts, _ = ends('resetgoon', ('reset', 'closed', 'timed-out'))
     require(counts['resets'] == 1, '%s %s' % (free, counts))

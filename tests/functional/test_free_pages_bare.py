@@ -8,10 +8,11 @@ afterwards; the guest goes on at the destination, gets DONE there, and finds the
 import time
 
 import ferry
-from ferry import case, require, slow_case, wait_migration, wait_status
-from free_pages import (BOUND, COUNT, FIRST, IOTHREAD, MEMORY, batches, boot, declared, driver_goes_away, end_serving,
-                        go_on, hop, hostile, hostile_rings, hostile_together, is_quiet, machine, move, parameters,
-                        skip_zero_pages, start_serving)
+from ferry import case, require, slow_case, wait_status
+from free_pages import (COUNT, FIRST, IOTHREAD, MEMORY, batches, boot, cancel_thrice, driver_goes_away, end_serving,
+                        go_on, hop, hostile, hostile_rings, hostile_together, is_quiet, machine, move,
+                        poison_other_than_zero, skip_zero_pages, start_serving, stop_while_it_answers,
+                        stopped_guest_is_not_asked, wait_accepted)
 
 # --- guests that mean well ---
 
@@ -131,14 +132,7 @@ def poison_keeps_what_is_there():
 
 @case
 def poison_other_than_zero_is_not_replaced_by_zeros():
-    source = boot('hint poison', options=',page-poison=on')
-    source.guest('balloon poison 0xaaaaaaaa')
-    start_serving(source, 'good')
-    target = machine('target', options=',page-poison=on', incoming='defer', args=['-S'])
-    skip_zero_pages(source, target)
-    info, differing = move(source, target)
-    require(differing == 0, '%d poisoned pages differ: %s' % (differing, info['free-pages']))
-    go_on(source, target)
+    poison_other_than_zero()
 
 
 @case
@@ -163,56 +157,19 @@ def there_and_back():
 
 @case
 def cancel_gives_the_pages_back():
-    source = boot()
-    start_serving(source, 'good')
-    for _ in range(3):
-        target = machine('target', incoming='defer')
-        parameters(source, max_bandwidth=20 << 20)
-        uri = 'unix:%s/mig' % target.dir
-        target.qmp.command('migrate-incoming', uri=uri)
-        source.qmp.command('migrate', uri=uri)
-        end = time.time() + BOUND
-        while not source.qmp.command('query-migrate').get('free-pages', {}).get('accepted') and time.time() < end:
-            time.sleep(0.01)
-        source.qmp.command('migrate_cancel')
-        wait_migration(source, 'cancelled')
-        target.close()
-    time.sleep(0.1)
-    target = machine('target', incoming='defer', args=['-S'])
-    move(source, target)
-    counts = go_on(source, target)
+    _, counts = cancel_thrice('good', wait_accepted)
     # Each was answered; a DONE may be followed by the next request before a busy host lets the guest look.
     require(counts['requests'] == 4 and 1 <= counts['dones'] <= 4, str(counts))
 
 
 @case
 def stopped_guests_are_not_asked():
-    source = boot()
-    start_serving(source, 'good')
-    source.qmp.command('stop')
-    target = machine('target', incoming='defer', args=['-S'])
-    info, differing = move(source, target)
-    require(differing == 0 and info['free-pages']['requests'] == 0, '%d pages differ: %s' %
-            (differing, info['free-pages']))
+    stopped_guest_is_not_asked()
 
 
 @case
 def stop_in_the_middle():
-    source = boot()
-    start_serving(source, 'half')
-    target = machine('target', incoming='defer', args=['-S'])
-    parameters(source, free_page_hint_head_start=1000, free_page_hint_timeout=60000, max_bandwidth=50 << 20,
-               x_skip_record=source.dir + '/skipped')
-    uri = 'unix:%s/mig' % target.dir
-    target.qmp.command('migrate-incoming', uri=uri)
-    source.qmp.command('migrate', uri=uri)
-    time.sleep(0.3)
-    source.qmp.command('stop')
-    source.qmp.command('migrate-set-parameters', max_bandwidth=1 << 40)
-    wait_migration(source, timeout=BOUND)
-    hinted = ferry.skipped_pages(source.dir + '/skipped')
-    ferry.compare_memory(source, target, MEMORY, excused=lambda page: page in hinted and page in declared())
-    counts = go_on(source, target)
+    counts = stop_while_it_answers()
     require(counts['dones'] == 1, str(counts))
 
 
