@@ -24,6 +24,25 @@ static void batch_init(struct fb *fb, struct fb_batch *batch, struct fb_map *map
 	batch->map = map;
 }
 
+/*
+ * What <linux/balloon_compaction.h> does of single pages: counted, and marked so that dumps leave it out and nobody
+ * tries in vain to unplug memory that holds it. Called right behind the allocation and right before the freeing, for
+ * which the kernel looks at the same struct pages.
+ */
+static void note_block(struct page *block, bool held)
+{
+	unsigned int i;
+
+	count_vm_events(held ? BALLOON_INFLATE : BALLOON_DEFLATE, 1u << FB_BLOCK_ORDER);
+#pragma GCC unroll 16 /* half of what it costs otherwise */
+	for (i = 0; i < 1u << FB_BLOCK_ORDER; i++) {
+		if (held)
+			__SetPageOffline(&block[i]);
+		else
+			__ClearPageOffline(&block[i]);
+	}
+}
+
 /* A block smaller than those that stay whole becomes single pages. */
 static void batch_add(struct fb_batch *batch, struct page *page, unsigned int order)
 {
@@ -31,6 +50,7 @@ static void batch_add(struct fb_batch *batch, struct page *page, unsigned int or
 
 	batch->pages += 1u << order;
 	if (order == FB_BLOCK_ORDER) {
+		note_block(page, true);
 		list_add(&page->lru, &batch->blocks);
 		return;
 	}
@@ -50,10 +70,8 @@ static void adjust_totals(struct fb *fb, const struct fb_batch *batch, int sign)
 {
 	struct page *page;
 
-	list_for_each_entry(page, &batch->blocks, lru) {
+	list_for_each_entry(page, &batch->blocks, lru)
 		fb_adjust_total(fb, page, sign * (1l << FB_BLOCK_ORDER));
-		count_vm_events(sign < 0 ? BALLOON_INFLATE : BALLOON_DEFLATE, 1u << FB_BLOCK_ORDER); /* as of singles */
-	}
 	list_for_each_entry(page, &batch->singles, lru)
 		fb_adjust_total(fb, page, sign);
 }
@@ -64,6 +82,8 @@ static void free_list(struct list_head *pages, unsigned int order)
 
 	list_for_each_entry_safe(page, next, pages, lru) {
 		list_del(&page->lru);
+		if (order == FB_BLOCK_ORDER)
+			note_block(page, false);
 		__free_pages(page, order);
 		cond_resched();
 	}
@@ -161,6 +181,7 @@ static bool split_block(struct fb *fb)
 	if (!page)
 		return false;
 	list_del(&page->lru);
+	note_block(page, false);
 	split_page(page, FB_BLOCK_ORDER);
 	for (i = 0; i < 1u << FB_BLOCK_ORDER; i++)
 		list_add(&page[i].lru, &singles);

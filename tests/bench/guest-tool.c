@@ -7,6 +7,7 @@
  *   checked MIB         fills a buffer, checks it against its checksum again and again, rewriting parts
  *   forks               forks, execs nothing, checks what the children return, for ever
  *   spin MILLIONS       computes, then says how long it took
+ *   offline             how many pages are marked as logically offline, as a balloon's are (KPF_OFFLINE)
  *   text MIB            semi-compressible text on standard output
  *   hold MIB            (on the host) touches memory and waits to be killed: keeps pages warm for a run
  *   memcpy MIB          (on the host) prints the ceilings: memcpy, memset, read, memcpy into fresh memory, unix
@@ -14,6 +15,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <linux/kernel-page-flags.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -171,6 +173,24 @@ static int run_spin(uint64_t millions)
     return 0;
 }
 
+static int run_offline(uint64_t unused)
+{
+    FILE *file = fopen("/proc/kpageflags", "rb");
+    unsigned long pages = 0;
+    uint64_t flags;
+
+    (void)unused;
+    if (!file) {
+        perror("/proc/kpageflags");
+        return 1;
+    }
+    while (fread(&flags, sizeof(flags), 1, file) == 1) {
+        pages += flags >> KPF_OFFLINE & 1;
+    }
+    printf("%lu\n", pages);
+    return 0;
+}
+
 static int run_text(uint64_t mib)
 {
     static const char *const words[] = { "alpha ",  "beta ",    "delta ", "page ",
@@ -271,9 +291,10 @@ static const struct command {
     int (*run)(uint64_t number);
     int numbers; /* that it must have */
 } commands[] = {
-    { "hog", run_hog, 1 },     { "fragment", run_fragment, 1 }, { "counter", run_counter, 1 },
-    { "checked", run_checked, 1 }, { "forks", run_forks, 0 }, { "spin", run_spin, 1 },
-    { "text", run_text, 1 },   { "hold", run_hold, 1 },         { "memcpy", run_memcpy, 1 },
+    { "hog", run_hog, 1 },         { "fragment", run_fragment, 1 }, { "counter", run_counter, 1 },
+    { "checked", run_checked, 1 }, { "forks", run_forks, 0 },       { "spin", run_spin, 1 },
+    { "offline", run_offline, 0 }, { "text", run_text, 1 },         { "hold", run_hold, 1 },
+    { "memcpy", run_memcpy, 1 },
 };
 
 int main(int argc, char **argv)

@@ -135,7 +135,7 @@ def our_driver_on_a_device_without_bitmaps():
     check_data(target)
 
 
-# --- the balloon's pages move ---
+# --- the balloon's pages ---
 
 def vmstat(vm, name):
     return int(vm.shell("sed -n 's/^%s //p' /proc/vmstat" % name))
@@ -144,6 +144,28 @@ def vmstat(vm, name):
 def balloon_to(vm, mib):
     vm.qmp.command('balloon', value=mib << 20)
     ferry.wait_until(lambda: vm.qmp.command('query-balloon')['actual'] == mib << 20, 'a balloon at %d MiB' % mib, 120)
+
+
+def books(vm):
+    """Pages of the balloon as the kernel's page flags have them, and as its counters do."""
+    return int(vm.shell('guest-tool offline')), vmstat(vm, 'balloon_inflate') - vmstat(vm, 'balloon_deflate')
+
+
+def marks_pages(vm):
+    """In blocks, and after one was split."""
+    marked, counted = books(vm)
+    for mib in (300, 301, 512):
+        balloon_to(vm, mib)
+        pages = (512 - mib) * 256
+        require(books(vm) == (marked + pages, counted + pages), '%d MiB: marked, counted %s; %d, %d at 512 MiB' %
+                (mib, books(vm), marked, counted))
+    vm.shell('guest-tool hog 300')
+    check_data(vm)
+
+
+@case
+def pages_are_marked_and_counted():
+    marks_pages(Linux(ours=True).boot())
 
 
 def large_blocks(vm):
@@ -302,10 +324,11 @@ def suspend_and_resume():
 # --- Debian 12's other kernel ---
 
 def whole_life(flavour):
-    """All that differs between kernels: building, the free lists, the balloon's single pages, coming and going."""
+    """All that differs between kernels: building, the free lists, the balloon's pages, coming and going."""
     builds_clean(flavour)
     machine = {'ours': True, 'flavour': flavour}
     vm = moves_pages(flavour=flavour)
+    marks_pages(vm)
     target, info = hop(vm, **machine)
     check_coverage(target, info)
     target.shell('rmmod ferry_balloon; insmod /mod/ferry_balloon.ko; guest-tool hog 300')
