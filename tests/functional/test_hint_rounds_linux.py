@@ -8,12 +8,10 @@ from ferry import case, require, wait_migration, wait_status
 from linux import Linux, check_data
 
 
-@case
-def freed_during_the_migration():
-    source = Linux(hints=True, append='init_on_alloc=0', name='source').boot()
+def asked_anew(**machine):
+    source = Linux(name='source', **machine).boot()
     source.shell('guest-tool hog 400')
-    target = Linux(hints=True, append='init_on_alloc=0', name='target', incoming='defer',
-                   args=['-S']).take_over(source)
+    target = Linux(name='target', incoming='defer', args=['-S'], **machine).take_over(source)
     target.qmp.command('migrate-incoming', uri='unix:%s/mig' % target.dir)
     source.qmp.command('migrate-set-capabilities', capabilities=[{'capability': 'events', 'state': True}])
     source.qmp.command('migrate-set-parameters', max_bandwidth=30 << 20, downtime_limit=20,
@@ -33,6 +31,16 @@ def freed_during_the_migration():
     target.shell('true')
     time.sleep(0.2)
     check_data(target)
+
+
+@case
+def freed_during_the_migration():
+    asked_anew(hints=True, append='init_on_alloc=0')
+
+
+@case
+def freed_during_the_migration_and_told_by_bitmap():
+    asked_anew(ours=True)
 
 
 ferry.main()
