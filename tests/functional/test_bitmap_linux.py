@@ -175,6 +175,12 @@ def large_blocks(vm):
     return sum(int(columns[9]) + 2 * int(columns[10]) for columns in nodes)
 
 
+def compact(vm):
+    """Once: the kernel stops where its search for pages to move meets its search for free ones."""
+    vm.shell('echo 1 >/proc/sys/vm/compact_memory', 120)
+    return large_blocks(vm)
+
+
 def moves_pages(**machine):
     """The balloon takes every other page of much memory; then its neighbours are freed, and the kernel compacts."""
     vm = Linux(ours=True, **machine).boot(120)
@@ -188,10 +194,9 @@ def moves_pages(**machine):
     vm.send('guest-tool checked 16 &\n')
     vm.expect(rb'GUEST-STARTED', 60, len(vm.log))
     before, moved = large_blocks(vm), vmstat(vm, 'balloon_migrate')
-    vm.shell('echo 1 >/proc/sys/vm/compact_memory', 120)
+    ferry.wait_until(lambda: compact(vm) > before, 'more than %d large free blocks' % before, 120)
     moved = vmstat(vm, 'balloon_migrate') - moved
     require(moved > 1000, '%d pages of the balloon moved' % moved)
-    require(large_blocks(vm) > before, '%d large blocks free, %d before' % (large_blocks(vm), before))
     says = vm.shell('cat /sys/kernel/debug/ferry_balloon-*/balloon')
     require('moved_pages %d' % vmstat(vm, 'balloon_migrate') in says, says)
     balloon_to(vm, 512)
