@@ -142,14 +142,14 @@ unsigned int fb_singles_take(struct fb *fb, struct list_head *singles, unsigned 
 #define FB_PIECE_CHUNKS	(VIRTIO_BALLOON_MAX_BITS / FB_CHUNK_BITS)
 
 struct fb_chunk {
+	struct virtio_balloon_bitmap_header header; /* of the piece that begins with it, while that is in flight */
 	unsigned long *bits;
 	bool used;
 };
 
 struct fb_map {
 	unsigned long count;
-	struct fb_chunk *chunks;
-	struct virtio_balloon_bitmap_header *headers; /* of the pieces in flight */
+	struct fb_chunk **chunks;	/* NULL: not made */
 	struct scatterlist sg[1 + FB_PIECE_CHUNKS];
 };
 

@@ -32,22 +32,37 @@ struct fb_map *fb_map_new(void)
 		return NULL;
 	map->count = DIV_ROUND_UP(pfn_end(), FB_CHUNK_BITS);
 	map->chunks = kvcalloc(map->count, sizeof(*map->chunks), MAP_GFP);
-	map->headers = kcalloc(map->count, sizeof(*map->headers), MAP_GFP);
-	if (!map->chunks || !map->headers) {
-		fb_map_free(map);
+	if (!map->chunks) {
+		kfree(map);
 		return NULL;
 	}
 	return map;
+}
+
+static struct fb_chunk *chunk_new(void)
+{
+	struct fb_chunk *chunk = kzalloc(sizeof(*chunk), MAP_GFP);
+
+	if (!chunk)
+		return NULL;
+	chunk->bits = (unsigned long *)__get_free_page(MAP_GFP);
+	if (!chunk->bits) {
+		kfree(chunk);
+		return NULL;
+	}
+	return chunk;
 }
 
 void fb_map_free(struct fb_map *map)
 {
 	unsigned long i;
 
-	for (i = 0; map->chunks && i < map->count; i++)
-		free_page((unsigned long)map->chunks[i].bits);
+	for (i = 0; i < map->count; i++) {
+		if (map->chunks[i])
+			free_page((unsigned long)map->chunks[i]->bits);
+		kfree(map->chunks[i]);
+	}
 	kvfree(map->chunks);
-	kfree(map->headers);
 	kfree(map);
 }
 
@@ -56,10 +71,9 @@ bool fb_map_prepare(struct fb_map *map, unsigned long first, unsigned long end)
 	unsigned long i;
 
 	for (i = first / FB_CHUNK_BITS; i < min(DIV_ROUND_UP(end, FB_CHUNK_BITS), map->count); i++) {
-		if (map->chunks[i].bits)
-			continue;
-		map->chunks[i].bits = (unsigned long *)__get_free_page(MAP_GFP);
-		if (!map->chunks[i].bits)
+		if (!map->chunks[i])
+			map->chunks[i] = chunk_new();
+		if (!map->chunks[i])
 			return false;
 	}
 	return end <= map->count * FB_CHUNK_BITS;
@@ -68,9 +82,9 @@ bool fb_map_prepare(struct fb_map *map, unsigned long first, unsigned long end)
 void fb_map_set_block(struct fb_map *map, unsigned long pfn, unsigned int order)
 {
 	unsigned long at = pfn % FB_CHUNK_BITS, index = pfn / FB_CHUNK_BITS;
-	struct fb_chunk *chunk = &map->chunks[index];
+	struct fb_chunk *chunk = index < map->count ? map->chunks[index] : NULL;
 
-	if (index >= map->count || !chunk->bits)
+	if (!chunk)
 		return; /* memory that was plugged in a moment ago */
 	/* Blocks lie at multiples of their size, so that none crosses a chunk, and small ones no word. */
 	chunk->used = true;
@@ -80,15 +94,21 @@ void fb_map_set_block(struct fb_map *map, unsigned long pfn, unsigned int order)
 		memset(&chunk->bits[BIT_WORD(at)], 0xff, BITS_TO_BYTES(1u << order));
 }
 
-/* A piece of neighbouring chunks from `first` on; returns how many. */
+static bool is_used(const struct fb_map *map, unsigned long index)
+{
+	return index < map->count && map->chunks[index] && map->chunks[index]->used;
+}
+
+/* A piece of neighbouring chunks from `first` on, if that is used; returns how many. */
 static unsigned int prepare_piece(struct fb_map *map, unsigned long first, u32 id)
 {
-	struct virtio_balloon_bitmap_header *header = &map->headers[first];
 	unsigned int count = 0;
 
-	while (count < FB_PIECE_CHUNKS && first + count < map->count && map->chunks[first + count].used)
+	while (count < FB_PIECE_CHUNKS && is_used(map, first + count))
 		count++;
-	*header = (struct virtio_balloon_bitmap_header){
+	if (!count)
+		return 0;
+	map->chunks[first]->header = (struct virtio_balloon_bitmap_header){
 		.id = cpu_to_le32(id),
 		.type = cpu_to_le16(VIRTIO_BALLOON_PIECE),
 		.page_shift = PAGE_SHIFT,
@@ -101,13 +121,14 @@ static unsigned int prepare_piece(struct fb_map *map, unsigned long first, u32 i
 static bool send_piece(struct fb_map *map, struct fb *fb, struct virtqueue *vq, unsigned long first,
 		       unsigned int count, unsigned int *in_flight)
 {
+	struct virtio_balloon_bitmap_header *header = &map->chunks[first]->header;
 	unsigned int i;
 
 	sg_init_table(map->sg, 1 + count);
-	sg_set_buf(&map->sg[0], &map->headers[first], sizeof(map->headers[first]));
+	sg_set_buf(&map->sg[0], header, sizeof(*header));
 	for (i = 0; i < count; i++)
-		sg_set_buf(&map->sg[1 + i], map->chunks[first + i].bits, PAGE_SIZE);
-	return fb_send(fb, vq, map->sg, 1 + count, &map->headers[first], in_flight);
+		sg_set_buf(&map->sg[1 + i], map->chunks[first + i]->bits, PAGE_SIZE);
+	return fb_send(fb, vq, map->sg, 1 + count, header, in_flight);
 }
 
 int fb_map_send(struct fb_map *map, struct fb *fb, struct virtqueue *vq, u32 id,
@@ -118,7 +139,7 @@ int fb_map_send(struct fb_map *map, struct fb *fb, struct virtqueue *vq, u32 id,
 	int result = 0;
 
 	for (i = 0; i < map->count && !result; i += max(count, 1u)) {
-		count = map->chunks[i].used ? prepare_piece(map, i, id) : 0;
+		count = prepare_piece(map, i, id);
 		if (!count)
 			continue;
 		if (go_on && !go_on(fb, id))
@@ -131,9 +152,10 @@ int fb_map_send(struct fb_map *map, struct fb *fb, struct virtqueue *vq, u32 id,
 	if (!fb_wait(fb, vq, &in_flight))
 		result = -EIO;
 	for (i = 0; i < map->count; i++) {
-		if (map->chunks[i].used)
-			bitmap_zero(map->chunks[i].bits, FB_CHUNK_BITS);
-		map->chunks[i].used = false;
+		if (!is_used(map, i))
+			continue;
+		bitmap_zero(map->chunks[i]->bits, FB_CHUNK_BITS);
+		map->chunks[i]->used = false;
 	}
 	return result ? : pieces;
 }
