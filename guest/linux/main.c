@@ -121,7 +121,7 @@ static void stop_work(struct fb *fb)
 	cancel_work_sync(&fb->stats_work);
 }
 
-/* Everything is the guest's again; then the device is reset. */
+/* Everything is the guest's again; then the device is reset. No work runs. */
 static void give_up_device(struct fb *fb)
 {
 	fb_hint_release(fb);
@@ -154,6 +154,16 @@ static struct fb *new_fb(struct virtio_device *vdev)
 	return fb;
 }
 
+/* Of a device that runs, but for what came after that in probe(). */
+static void leave(struct fb *fb)
+{
+	fb_hint_exit(fb);
+	fb_oom_exit(fb);
+	stop_work(fb);
+	give_up_device(fb);
+	kfree(fb);
+}
+
 static int probe(struct virtio_device *vdev)
 {
 	struct fb *fb;
@@ -175,17 +185,15 @@ static int probe(struct virtio_device *vdev)
 		goto oom;
 	start(fb);
 	error = fb_report_init(fb);
-	if (error)
-		goto started;
+	if (error) {
+		leave(fb);
+		return error;
+	}
 	fb_debug_init(fb);
 	if (fb_share_only && !fb_has(fb, VIRTIO_BALLOON_F_SHARE_ONLY))
 		dev_info(&vdev->dev, "the host does not know that this guest only shares; it keeps its memory all the same\n");
 	return 0;
 
-started:
-	stop_work(fb);
-	virtio_reset_device(vdev);
-	fb_hint_exit(fb);
 oom:
 	fb_oom_exit(fb);
 queues:
@@ -201,11 +209,7 @@ static void remove(struct virtio_device *vdev)
 
 	fb_debug_exit(fb);
 	fb_report_exit(fb);
-	fb_hint_exit(fb);
-	fb_oom_exit(fb);
-	stop_work(fb);
-	give_up_device(fb);
-	kfree(fb);
+	leave(fb);
 }
 
 #ifdef CONFIG_PM_SLEEP
