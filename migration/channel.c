@@ -124,17 +124,32 @@ static bool is_shut(struct channel *channel)
 #define WRITEV  writev
 #endif
 
-static ssize_t write_some(struct channel *channel, struct iovec *iov, int count)
+static ssize_t write_some(struct channel *channel, struct iovec *iov, int count, int flags)
 {
     struct msghdr message = { .msg_iov = iov, .msg_iovlen = count };
 
-    return channel->socket ? SENDMSG(channel->fd, &message, MSG_NOSIGNAL) : WRITEV(channel->fd, iov, count);
+    return channel->socket ? SENDMSG(channel->fd, &message, MSG_NOSIGNAL | flags) : WRITEV(channel->fd, iov, count);
+}
+
+/* `n` bytes of `iov` have gone: how many pieces that are; the next is shortened. */
+static int pieces_gone(struct iovec *iov, int count, size_t n)
+{
+    int gone = 0;
+
+    for (; gone < count && n >= iov[gone].iov_len; gone++) {
+        n -= iov[gone].iov_len;
+    }
+    if (gone < count) {
+        iov[gone].iov_base = (uint8_t *)iov[gone].iov_base + n;
+        iov[gone].iov_len -= n;
+    }
+    return gone;
 }
 
 bool channel_writev(struct channel *channel, struct iovec *iov, int count, GError **error)
 {
     while (count) {
-        ssize_t n = is_shut(channel) ? 0 : write_some(channel, iov, count);
+        ssize_t n = is_shut(channel) ? 0 : write_some(channel, iov, count, 0);
 
         if (is_shut(channel)) {
             return error_setf(error, "the channel was shut down");
@@ -145,15 +160,29 @@ bool channel_writev(struct channel *channel, struct iovec *iov, int count, GErro
             }
             return error_setf_errno(error, errno, "cannot write to the migration channel");
         }
-        for (; count && (size_t)n >= iov->iov_len; iov++, count--) {
-            n -= iov->iov_len;
-        }
-        if (count) {
-            iov->iov_base = (uint8_t *)iov->iov_base + n;
-            iov->iov_len -= n;
-        }
+        int gone = pieces_gone(iov, count, n);
+        iov += gone;
+        count -= gone;
     }
     return true;
+}
+
+int channel_try_writev(struct channel *channel, struct iovec *iov, int count, GError **error)
+{
+    ssize_t n;
+
+    if (!channel->socket || !count || is_shut(channel)) {
+        return 0; /* of a channel that was shut down the next one that waits tells */
+    }
+    n = write_some(channel, iov, count, MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return 0;
+    }
+    if (n < 0) {
+        error_setf_errno(error, errno, "cannot write to the migration channel");
+        return -1;
+    }
+    return pieces_gone(iov, count, n);
 }
 
 ssize_t channel_readv(struct channel *channel, struct iovec *iov, int count, GError **error)

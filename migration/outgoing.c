@@ -24,6 +24,7 @@
 #define HELD_NS         (1ll * NS_PER_MS) /* between looks while guest RAM waits for the guest's answer */
 #define MAX_FINAL_SYNCS 8
 #define DRAIN_MS        10000
+#define PUSH_BYTES      2048 /* of devices, before the rest of them is saved */
 /* A page of zeros costs the reading of it: about an eighth of sending one, for the estimate of what a round takes. */
 #define ZERO_PAGE_WEIGHT 512
 
@@ -34,6 +35,7 @@ struct outgoing {
     uint64_t limit_set;      /* the parameter that `limit` was made from */
     bool logging, stopped, was_running;
     bool images_let_go; /* for the destination to take */
+    size_t pushed;      /* bytes of devices that the stream has */
     RunState state_before;
     /* The bandwidth, from windows of MEASURE_NS. */
     int64_t window_start, last_sync, last_tick;
@@ -321,13 +323,15 @@ static bool stop_guest(struct outgoing *out, GError **error)
                                       RunState_str(runstate_get()));
 }
 
-/* What is dirty goes out without the big lock; a sync under it finds nothing more. Big lock held. */
+/* What is dirty goes out without the big lock; a sync under it finds nothing more: RAM's end. Big lock held. */
 static bool send_rest(struct outgoing *out, GError **error)
 {
     for (int i = 0; i < MAX_FINAL_SYNCS; i++) {
         page_map_sync(out->ram.map);
         trace_migration_final(page_map_dirty_count(out->ram.map));
         if (!page_map_dirty_count(out->ram.map)) {
+            ram_save_begin_part(&out->ram, SECTION_END);
+            ram_save_end_part(&out->ram);
             return true;
         }
         big_unlock();
@@ -342,7 +346,25 @@ static bool send_rest(struct outgoing *out, GError **error)
     return error_setf(error, "devices go on writing guest memory while the guest stands still");
 }
 
-/* The images are let go before anything of the devices leaves: whoever can start the guest can have them. Big lock held. */
+static void push(struct outgoing *out, struct stream *devices, size_t end)
+{
+    stream_put_buffer(out->s, stream_memory_data(devices)->data + out->pushed, end - out->pushed);
+    out->pushed = end;
+}
+
+/* Some devices are saved: the destination loads them while others are. Big lock held: nothing here may wait for it. */
+static void push_some(void *opaque, struct stream *devices)
+{
+    struct outgoing *out = opaque;
+    size_t length = stream_memory_data(devices)->len;
+
+    if (length - out->pushed >= PUSH_BYTES && stream_room(out->s) > length - out->pushed) {
+        push(out, devices, length);
+        stream_try_flush(out->s);
+    }
+}
+
+/* The images are let go before the stream's end leaves: whoever can start the guest can have them. Big lock held. */
 static bool save_devices(struct outgoing *out, struct stream *to, GError **error)
 {
     if (accel->get_state) {
@@ -352,7 +374,7 @@ static bool save_devices(struct outgoing *out, struct stream *to, GError **error
             }
         }
     }
-    if (!savevm_put_devices(to, error) || !block_inactivate_all(error)) {
+    if (!savevm_put_devices(to, push_some, out, error) || !block_inactivate_all(error)) {
         return false;
     }
     out->images_let_go = true;
@@ -374,13 +396,10 @@ static bool send_final(struct outgoing *out, struct stream *devices, GError **er
         ok = send_rest(out, error) && save_devices(out, devices, error);
     }
     big_unlock();
-    if (!ok) {
-        return false;
+    if (ok) {
+        push(out, devices, stream_memory_data(devices)->len - 1);
     }
-    ram_save_begin_part(&out->ram, SECTION_END);
-    ram_save_end_part(&out->ram);
-    stream_put_buffer(out->s, stream_memory_data(devices)->data, stream_memory_data(devices)->len - 1);
-    return true;
+    return ok;
 }
 
 /*

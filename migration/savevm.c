@@ -101,7 +101,7 @@ static bool put_section(struct stream *s, struct section *section, struct json_w
     return true;
 }
 
-bool savevm_put_devices(struct stream *s, GError **error)
+bool savevm_put_devices(struct stream *s, savevm_progress_fn *progress, void *opaque, GError **error)
 {
     struct json_writer *description = json_writer_new();
     bool ok = true;
@@ -114,6 +114,9 @@ bool savevm_put_devices(struct stream *s, GError **error)
 
         if (!section->vmsd->needed || section->vmsd->needed(section->opaque)) {
             ok = put_section(s, section, description, error);
+            if (ok && progress) {
+                progress(opaque, s);
+            }
         }
     }
     json_writer_end_array(description);

@@ -149,6 +149,29 @@ bool stream_flush(struct stream *s)
     return !s->error;
 }
 
+void stream_try_flush(struct stream *s)
+{
+    int gone = s->channel && !s->error ? channel_try_writev(s->channel, s->iov, s->iov_count, &s->error) : 0;
+
+    if (gone < 0) {
+        return;
+    }
+    s->iov_count -= gone;
+    memmove(s->iov, s->iov + gone, s->iov_count * sizeof(*s->iov));
+    s->pending = 0;
+    for (int i = 0; i < s->iov_count; i++) {
+        s->pending += s->iov[i].iov_len;
+    }
+    if (!s->iov_count) {
+        s->end = 0;
+    }
+}
+
+size_t stream_room(const struct stream *s)
+{
+    return s->iov_count + 1 < IOV_LIMIT ? BUFFER_SIZE - 1 - MAX(s->end, s->pending) : 0;
+}
+
 /* Makes the last piece longer if it ends where `data` begins. */
 static void iov_append(struct stream *s, const void *data, size_t length)
 {

@@ -43,6 +43,11 @@ struct channel *channel_new_fd(int fd, GError **error);
 
 /* All of it, in order, or false. `iov` is used up. */
 bool channel_writev(struct channel *channel, struct iovec *iov, int count, GError **error);
+/*
+ * What can be written without waiting (sockets; else nothing): returns how many pieces are done with, and shortens the
+ * next by what went of it. -1 on errors.
+ */
+int channel_try_writev(struct channel *channel, struct iovec *iov, int count, GError **error);
 /* At least one byte; 0 at the end; -1 on errors. */
 ssize_t channel_readv(struct channel *channel, struct iovec *iov, int count, GError **error);
 /*

@@ -32,9 +32,10 @@ void savevm_end_ram(struct stream *s);
 void savevm_put_command(struct stream *s, uint16_t command, const void *data, uint16_t length);
 /*
  * All devices' sections, EOF and the description, into `s` (over memory, so that the big lock is not held while the
- * channel is written). VM stopped, big lock held.
+ * channel is written). VM stopped, big lock held. `progress` (NULL: none) is called after each section.
  */
-bool savevm_put_devices(struct stream *s, GError **error);
+typedef void savevm_progress_fn(void *opaque, struct stream *s);
+bool savevm_put_devices(struct stream *s, savevm_progress_fn *progress, void *opaque, GError **error);
 
 /* ---- loading ---- */
 

@@ -44,6 +44,10 @@ void stream_commit(struct stream *s, size_t length);
 /* One length byte, then at most 255 bytes. */
 void stream_put_counted_string(struct stream *s, const char *text);
 bool stream_flush(struct stream *s);
+/* Sends what goes without waiting, and keeps the rest. */
+void stream_try_flush(struct stream *s);
+/* How many bytes may be put before one of them makes it flush. */
+size_t stream_room(const struct stream *s);
 
 uint8_t stream_get_u8(struct stream *s);
 uint16_t stream_get_u16(struct stream *s);

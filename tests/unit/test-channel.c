@@ -279,6 +279,52 @@ static void test_accept_cancelled(void)
     channel_listener_free(listener);
 }
 
+static gpointer reading_thread(gpointer opaque)
+{
+    struct channel *channel = channel_new_fd(GPOINTER_TO_INT(opaque), NULL);
+    struct stream *s = stream_new_input(channel);
+
+    for (uint32_t i = 0; i < LENGTH / 4; i++) {
+        g_assert_cmpuint(stream_get_u32(s), ==, i);
+    }
+    g_assert_null(stream_error(s));
+    stream_free(s);
+    return NULL;
+}
+
+/* With a peer that does not read: what goes without waiting goes, and all of it arrives in order later. */
+static void test_try_flush(void)
+{
+    GThread *thread;
+    struct stream *s;
+    uint32_t i = 0;
+    size_t room;
+    int fds[2];
+
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), ==, 0);
+    s = stream_new_output(channel_new_fd(fds[0], NULL));
+    room = stream_room(s);
+    for (; stream_room(s) >= sizeof(i); i++) {
+        stream_put_u32(s, i);
+        if (i % 1000 == 0) {
+            stream_try_flush(s);
+        }
+    }
+    g_assert_cmpuint(i * sizeof(i), >, room); /* some of it has gone */
+    thread = g_thread_new("reader", reading_thread, GINT_TO_POINTER(fds[1]));
+    for (; i < LENGTH / sizeof(i); i++) {
+        stream_put_u32(s, i);
+    }
+    g_assert_true(stream_flush(s));
+    g_assert_cmpuint(stream_room(s), ==, room);
+    g_thread_join(thread);
+    stream_try_flush(s); /* nothing to do, and nobody there */
+    stream_put_u8(s, 1);
+    stream_try_flush(s);
+    g_assert_nonnull(stream_error(s));
+    stream_free(s);
+}
+
 /* A peer that dies with unread data did not get it. */
 static void test_unread(void)
 {
@@ -314,6 +360,7 @@ int main(int argc, char **argv)
     g_test_add_func("/channel/connect-fails", test_connect_fails);
     g_test_add_func("/channel/shutdown", test_shutdown);
     g_test_add_func("/channel/accept-cancelled", test_accept_cancelled);
+    g_test_add_func("/channel/try-flush", test_try_flush);
     g_test_add_func("/channel/unread", test_unread);
     result = g_test_run();
     g_rmdir(directory);

@@ -86,12 +86,24 @@ static void fill(struct ram_block *block, uint32_t seed)
 #define SKIP   BIT(STREAM_SKIP_ZERO_PAGES)
 #define RANGES BIT(STREAM_ZERO_PAGE_RANGES)
 
+/* After each section: it is complete by then, with its footer. */
+static void section_saved(void *opaque, struct stream *s)
+{
+    const GByteArray *bytes = stream_memory_data(s);
+    unsigned *count = opaque;
+
+    g_assert_cmpuint(bytes->len, >, 5);
+    g_assert_cmpuint(bytes->data[bytes->len - 5], ==, SECTION_FOOTER);
+    ++*count;
+}
+
 static GByteArray *save(unsigned capabilities)
 {
     struct page_map *map = page_map_new(&still_log, capabilities & SKIP);
     struct stream *s = stream_new_memory_output();
     struct ram_save rs = { .map = map, .s = s, .window = PAGE_MAP_RUN, .ranges = capabilities & RANGES };
     GByteArray *bytes;
+    unsigned saved = 0;
 
     page_map_scan_holes(map, NULL);
     savevm_put_header(s, capabilities, false);
@@ -102,7 +114,8 @@ static GByteArray *save(unsigned capabilities)
     ram_save_end_part(&rs);
     ram_save_begin_part(&rs, SECTION_END);
     ram_save_end_part(&rs);
-    g_assert_true(savevm_put_devices(s, NULL));
+    g_assert_true(savevm_put_devices(s, section_saved, &saved, NULL));
+    g_assert_cmpuint(saved, ==, sections_count());
     bytes = g_byte_array_ref(stream_memory_data(s));
     stream_free(s);
     page_map_free(map);
