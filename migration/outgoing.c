@@ -382,6 +382,15 @@ static bool save_devices(struct outgoing *out, struct stream *to, GError **error
 }
 
 /*
+ * What waits in the socket, megabytes on some networks, has to arrive before anything that follows: better while the
+ * guest runs. What it writes meanwhile goes with the rest.
+ */
+static bool drain(GError **error)
+{
+    return channel_wait_read(migration.channel, DRAIN_MS, error);
+}
+
+/*
  * The rest of RAM and all devices, consistent with each other, but for the last byte. Ends with the big lock dropped.
  */
 static bool send_final(struct outgoing *out, struct stream *devices, GError **error)
@@ -419,7 +428,7 @@ static bool commit(struct outgoing *out, uint8_t last_byte, GError **error)
 static bool switch_over(struct outgoing *out, GError **error)
 {
     struct stream *devices = stream_new_memory_output();
-    bool ok = send_final(out, devices, error) && check(out, error) &&
+    bool ok = drain(error) && send_final(out, devices, error) && check(out, error) &&
               commit(out, stream_memory_data(devices)->data[stream_memory_data(devices)->len - 1], error);
 
     stream_free(devices);

@@ -7,7 +7,7 @@ import socket
 import time
 
 import ferry
-from ferry import Vm, case, migrate, require, slow_case, wait_migration, wait_status
+from ferry import Vm, case, migrate, require, slow_case, wait_migration, wait_status, wait_until
 
 MEMORY = 256 << 20
 
@@ -217,6 +217,47 @@ def bandwidth_is_kept():
     rate = (second - first) / (t1 - t0)
     wait_migration(source)
     require(abs(rate - cap) < 0.05 * cap, '%.1f MB/s, cap %.1f' % (rate / 1e6, cap / 1e6))
+
+
+def copy(from_socket, to_socket, count):
+    """So many bytes, or all (None)."""
+    while count is None or count > 0:
+        data = from_socket.recv(min(count or 65536, 65536))
+        if not data:
+            return
+        to_socket.sendall(data)
+        count = count and count - len(data)
+
+
+@case
+def guest_runs_while_its_pages_wait_in_the_socket():
+    """What is under way arrives before anything that follows it: the guest need not stand still for it."""
+    source = boot()
+    source.guest('fill 0 100')
+    path = source.dir + '/state'
+    source.qmp.command('migrate', uri='file:' + path)
+    wait_migration(source)
+    before_the_end = os.path.getsize(path) - 100000  # more than the devices, less than a socket holds
+    source.qmp.command('cont')
+    target = Vm(name='target', incoming='unix:%s/mig' % source.dir)
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as to_target:
+        listener.bind(source.dir + '/slow')
+        listener.listen(1)
+        to_target.connect(source.dir + '/mig')
+        source.qmp.command('migrate', uri='unix:%s/slow' % source.dir)
+        with listener.accept()[0] as channel:
+            copy(channel, to_target, before_the_end)
+
+            def all_sent():
+                ram = source.qmp.command('query-migrate')['ram']
+                return ram['dirty-sync-count'] >= 2 and ram['remaining'] == 0
+            wait_until(all_sent, 'the end of the first pass')
+            time.sleep(0.3)
+            require(source.qmp.command('query-status')['running'], 'the guest waits for what is in the socket')
+            copy(channel, to_target, None)
+    wait_migration(source)
+    wait_status(target, 'running')
+    target.guest('verify 0 100')
 
 
 @case
