@@ -101,13 +101,18 @@ void ram_block_mark_dirty(struct ram_block *block, uint64_t offset, uint64_t len
     }
 }
 
-void ram_block_mark_dirty_client(struct ram_block *block, enum dirty_client client, uint64_t page)
+void ram_block_mark_pages_dirty(struct ram_block *block, enum dirty_client client, uint64_t first, uint64_t count)
 {
     unsigned long *log = block_log(block, client);
-    g_assert(page < ram_block_pages(block));
+    g_assert(first <= ram_block_pages(block) && count <= ram_block_pages(block) - first);
     if (log) {
-        bitmap_set_atomic(log, page, 1);
+        bitmap_set_atomic(log, first, count);
     }
+}
+
+void ram_block_mark_dirty_client(struct ram_block *block, enum dirty_client client, uint64_t page)
+{
+    ram_block_mark_pages_dirty(block, client, page, 1);
 }
 
 bool ram_block_page_logged(const struct ram_block *block, uint64_t page)

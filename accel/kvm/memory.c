@@ -98,16 +98,16 @@ static void log_clear(struct slot *slot, uint64_t first, uint64_t count)
     must(kvm_vm_ioctl(KVM_CLEAR_DIRTY_LOG, &clear), slot, "KVM_CLEAR_DIRTY_LOG");
 }
 
-/* Moves the kernel's bits of slot pages [first, last) into the block's marks. */
+/* Moves the kernel's bits of slot pages [first, last) into the block's marks, run by run: a guest's writes lie together. */
 static void log_mark(const struct slot *slot, uint64_t first, uint64_t last)
 {
     uint64_t base = slot->offset >> GUEST_PAGE_BITS;
 
-    for (uint64_t word = first / BITS_PER_LONG; word * BITS_PER_LONG < last; word++) {
-        for (unsigned long bits = slot->log[word]; bits; bits &= bits - 1) {
-            ram_block_mark_dirty_client(slot->block, DIRTY_CLIENT_MIGRATION,
-                                        base + word * BITS_PER_LONG + __builtin_ctzl(bits));
-        }
+    for (uint64_t page = first; (page = bitmap_next_set(slot->log, last, page)) < last;) {
+        uint64_t end = bitmap_next_clear(slot->log, last, page);
+
+        ram_block_mark_pages_dirty(slot->block, DIRTY_CLIENT_MIGRATION, base + page, end - page);
+        page = end;
     }
 }
 

@@ -86,7 +86,8 @@ void dirty_log_disable(enum dirty_client client);
  */
 extern void (*ram_block_code_hook)(struct ram_block *block, uint64_t page);
 void ram_block_mark_dirty(struct ram_block *block, uint64_t offset, uint64_t length);
-/* Marks one client only. */
+/* Marks one client only: pages [first, first + count), or one page. */
+void ram_block_mark_pages_dirty(struct ram_block *block, enum dirty_client client, uint64_t first, uint64_t count);
 void ram_block_mark_dirty_client(struct ram_block *block, enum dirty_client client, uint64_t page);
 /* True if every client that is on has the page marked already (a writer need not log). */
 bool ram_block_page_logged(const struct ram_block *block, uint64_t page);

@@ -185,6 +185,12 @@ static void test_bitmap(void)
     take(0, BLOCK_PAGES, into);
     g_assert_cmphex(into[0], ==, BIT(9));
     g_assert_cmpuint(looks, ==, 2);
+    kernel_log[0][0] = ~0ul << 61 | BIT(5); /* a run over the end of a word */
+    kernel_log[0][1] = 7;
+    accel_kvm.dirty_log_refresh();
+    take(0, BLOCK_PAGES, into);
+    g_assert_cmphex(into[0], ==, ~0ul << 61 | BIT(5));
+    g_assert_cmphex(into[1], ==, 7);
     clears = 0;
     accel_kvm.dirty_log_refresh();
     take(0, BLOCK_PAGES, into);
