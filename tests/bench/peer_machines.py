@@ -87,7 +87,7 @@ def undisturbed(*vms):
 
 # ---- one migration ----
 
-def follow(source, samples=None):
+def follow(source, samples=None, interval=0.005):
     """Polls until the migration has ended. samples: gets (seconds, bytes)."""
     start = time.time()
     while True:
@@ -100,10 +100,10 @@ def follow(source, samples=None):
                           (info['status'], info.get('error-desc')))
             return info
         ferry.require(elapsed < args.timeout, 'no end after %.0f s' % elapsed)
-        time.sleep(0.005)
+        time.sleep(interval)
 
 
-def move(source, target, limit=10**12, samples=None):
+def move(source, target, limit=10**12, samples=None, interval=0.005):
     """Returns what query-migrate says, with the wall time until the guest runs at its destination."""
     uri = 'unix:%s/mig' % target.dir
     target.qmp.command('migrate-incoming', uri=uri)
@@ -111,7 +111,7 @@ def move(source, target, limit=10**12, samples=None):
     with undisturbed(source, target):
         start, used, vcpu = time.time(), cpu_seconds(source) + cpu_seconds(target), vcpu_seconds(source)
         source.qmp.command('migrate', uri=uri)
-        info = follow(source, samples)
+        info = follow(source, samples, interval)
         ferry.wait_status(target, 'running')
         wall, used = time.time() - start, cpu_seconds(source) + cpu_seconds(target) - used
     while 'total-time' not in info or not info['total-time']:  # the peer fills it in a moment after the status
