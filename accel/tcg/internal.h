@@ -43,13 +43,6 @@ struct tlb_page {
 #define BLOCK_START 8 /* mod 64: where blocks begin */
 #define BLOCK_DROPPED 0xffffffffu
 
-/* Two halves by the address's top bit: a flush that spares global pages spares the kernel's half. */
-#define JUMP_HALF 4096u
-struct jump_entry {
-    uint64_t pc; /* linear */
-    struct tcg_block *block;
-};
-
 /* The last walk that ended in a page larger than 4 KiB: one walk serves all of its pieces, as on a processor. */
 #define LARGE_PAGES 4 /* by bits 22..21 of the address */
 struct large_page {
@@ -66,7 +59,6 @@ struct tcg_cpu {
     bool large_used[2]; /* by the address's top bit: pieces of large pages were mapped since the last whole flush */
     bool jump_upper_local; /* the upper half has entries of pages that are not global */
     struct x86_cpu *cpu;
-    uint64_t block_pc;          /* linear address of the block that runs, outside of chains */
     struct flat_view *memory, *io;
     uint64_t instruction_limit; /* stop at this count (icount); UINT64_MAX without */
 
@@ -127,11 +119,6 @@ void block_page_written(struct ram_block *block, uint64_t page);
 static inline const uint8_t *host_page_of(const uint8_t *host)
 {
     return (const uint8_t *)((uintptr_t)host & TLB_PAGE_MASK);
-}
-
-static inline unsigned jump_index(uint64_t pc)
-{
-    return (pc >> 63) * JUMP_HALF | ((pc >> 12 ^ pc >> 18) & 63) << 6 | ((pc ^ pc >> 6) & 63);
 }
 
 /* run-loop.c */

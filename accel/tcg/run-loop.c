@@ -97,7 +97,7 @@ static inline void run_block(struct x86_cpu *cpu, struct tcg_block *block, uint6
 {
     const struct x86_insn *insn = tcg_block_begin(cpu, block);
 
-    cpu->tcg->block_pc = pc;
+    cpu->block_pc = pc;
     cpu->chain_limit = 0; /* this one only */
     X86_HANDLER(insn)(cpu, insn);
     if (__builtin_expect(exec_trace_on, 0)) {
@@ -143,12 +143,11 @@ static bool run_debugged(struct x86_cpu *cpu, uint64_t pc, uint32_t mode)
  * Remembers that `block`, at pc, is where this exit of `last` leads. Not across pages: another mapping may lead
  * elsewhere. Nor where the page has become another one in between: the link would outlive that mapping.
  */
-static inline void link_blocks(struct x86_cpu *cpu, struct tcg_block *last, uint64_t last_pc, struct tcg_block *block,
-                               uint64_t pc)
+static inline void link_blocks(struct x86_cpu *cpu, struct tcg_block *last, struct tcg_block *block, uint64_t pc)
 {
     const struct tcg_block *scratch = cpu->tcg->scratch;
 
-    if (cpu->exit_slot < 2 && ((pc ^ last_pc) & TLB_PAGE_MASK) == 0 && !block->host2 && !last->host2 &&
+    if (cpu->exit_slot < 2 && ((pc ^ cpu->block_pc) & TLB_PAGE_MASK) == 0 && !block->host2 && !last->host2 &&
         host_page_of(block->host) == host_page_of(last->host) && block != scratch && last != scratch) {
         __atomic_store_n(&last->link[cpu->exit_slot], block, __ATOMIC_RELEASE);
     }
@@ -162,9 +161,9 @@ static inline bool mode_chains(uint32_t mode)
 
 /*
  * From block to block for as long as nothing asks for attention and the next one is at hand, by link or jump cache:
- * where nearly all time is spent. Returns the last one, and where it began.
+ * where nearly all time is spent, most of it without coming back here (accel/tcg/chain.h). Returns the last one.
  */
-static struct tcg_block *run_chain(struct x86_cpu *cpu, struct tcg_block *block, uint64_t *last_pc)
+static struct tcg_block *run_chain(struct x86_cpu *cpu, struct tcg_block *block)
 {
     struct tcg_cpu *t = cpu->tcg;
     const struct x86_insn *insn;
@@ -174,7 +173,7 @@ static struct tcg_block *run_chain(struct x86_cpu *cpu, struct tcg_block *block,
 
     cpu->chain_limit = t->instruction_limit;
     for (;; block = next) {
-        *last_pc = cpu->regs[R_RIP];
+        cpu->block_pc = cpu->regs[R_RIP];
         insn = tcg_block_begin(cpu, block);
         X86_HANDLER(insn)(cpu, insn);
         block = cpu->block;
@@ -192,7 +191,7 @@ static struct tcg_block *run_chain(struct x86_cpu *cpu, struct tcg_block *block,
         if (jump->pc != pc || !next || __atomic_load_n(&next->mode, __ATOMIC_RELAXED) != mode || !mode_chains(mode)) {
             break;
         }
-        link_blocks(cpu, block, *last_pc, next, pc);
+        link_blocks(cpu, block, next, pc);
     }
     cpu->block = NULL;
     return block;
@@ -207,7 +206,6 @@ static void run_blocks(struct x86_cpu *cpu)
 {
     struct tcg_cpu *t = cpu->tcg;
     struct tcg_block *last = NULL, *block;
-    uint64_t last_pc = 0;
 
     for (;;) {
         if (x86_attention(cpu)) {
@@ -230,10 +228,10 @@ static void run_blocks(struct x86_cpu *cpu)
         block = find(cpu, pc);
         /* else the search has waited, and `last` is gone */
         if (last && t->block_epoch == epoch && mode_chains(mode)) {
-            link_blocks(cpu, last, last_pc, block, pc);
+            link_blocks(cpu, last, block, pc);
         }
         if (mode_chains(mode) && !watched()) {
-            last = run_chain(cpu, block, &last_pc);
+            last = run_chain(cpu, block);
             continue;
         }
         block = within_limit(cpu, block, pc);
@@ -249,7 +247,6 @@ static void run_blocks(struct x86_cpu *cpu)
         }
         run_block(cpu, block, pc);
         last = block;
-        last_pc = pc;
     }
 }
 
@@ -262,7 +259,7 @@ static void unwind(struct x86_cpu *cpu)
 
     if (block) {
         if (exec_trace_on) {
-            exec_trace_block(cpu, block, cpu->tcg->block_pc);
+            exec_trace_block(cpu, block, cpu->block_pc);
         }
         if (cpu->insn >= block->insns && cpu->insn <= block->insns + block->count) { /* not after a task switch */
             cpu->instructions -= block->count - (cpu->insn - block->insns);

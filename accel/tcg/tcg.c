@@ -63,6 +63,8 @@ static bool tcg_cpu_create(struct x86_cpu *cpu, GError **error)
     t->scratch = g_malloc0(sizeof(*t->scratch) + (X86_BLOCK_INSNS + 1) * sizeof(struct x86_insn));
     tlb_init(t);
     cpu->tcg = t;
+    cpu->jump = t->jump;
+    tlb_select(cpu);
     return true;
 }
 
@@ -71,6 +73,8 @@ static void tcg_cpu_destroy(struct x86_cpu *cpu)
     struct tcg_cpu *t = cpu->tcg;
 
     cpu->tcg = NULL;
+    cpu->jump = NULL;
+    tlb_select(cpu);
     flat_view_put(t->memory);
     flat_view_put(t->io);
     g_free(t->scratch);

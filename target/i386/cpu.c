@@ -157,6 +157,7 @@ void x86_cpu_update_mode(struct x86_cpu *cpu)
     } else {
         cpu->mmu_index = cpu->cr4 & CR4_SMAP && !(cpu->eflags & EFLAGS_AC) ? MMU_KERNEL_SMAP : MMU_KERNEL;
     }
+    tlb_select(cpu);
 }
 
 void x86_set_interrupt_shadow(struct x86_cpu *cpu)

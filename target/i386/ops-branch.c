@@ -70,22 +70,31 @@ static void jmp_64(struct x86_cpu *cpu, const struct x86_insn *insn)
     tcg_leave_block(cpu, cpu->regs[R_RIP] + insn->imm, 1);
 }
 
-static void call_64(struct x86_cpu *cpu, const struct x86_insn *insn)
+/* Most lead to another page, where no link does. */
+ALWAYS_INLINE void call_64_body(struct x86_cpu *cpu, const struct x86_insn *insn, unsigned slot, x86_handler *miss)
 {
-    uint64_t sp = cpu->regs[R_RSP] - 8;
+    uint64_t sp = cpu->regs[R_RSP] - 8, target = cpu->regs[R_RIP] + insn->imm;
+    if (miss && !mem_at_hand(cpu, sp, 8, false, true)) {
+        return miss(cpu, insn);
+    }
     mem_st64(cpu, sp, next_rip(cpu, insn));
     cpu->regs[R_RSP] = sp;
-    tcg_leave_block(cpu, cpu->regs[R_RIP] + insn->imm, 1);
+    if ((target ^ cpu->block_pc) & ~0xfffull) {
+        tcg_leave_block_to(cpu, target);
+    } else {
+        tcg_leave_block(cpu, target, slot);
+    }
 }
+STAMP_MEM_HANDLER(call_64, call_64_body, 1)
 
 static void jmp_reg_64(struct x86_cpu *cpu, const struct x86_insn *insn)
 {
-    x86_leave_block(cpu, check_canonical(cpu, reg_get(cpu, insn->src, 3)), 2);
+    tcg_leave_block_to(cpu, check_canonical(cpu, reg_get(cpu, insn->src, 3)));
 }
 
 static void jmp_mem_64(struct x86_cpu *cpu, const struct x86_insn *insn)
 {
-    x86_leave_block(cpu, check_canonical(cpu, mem_ld64(cpu, x86_linear(cpu, insn))), 2);
+    tcg_leave_block_to(cpu, check_canonical(cpu, mem_ld64(cpu, x86_linear(cpu, insn))));
 }
 
 ALWAYS_INLINE void call_indirect_64(struct x86_cpu *cpu, const struct x86_insn *insn, uint64_t target)
@@ -97,7 +106,7 @@ ALWAYS_INLINE void call_indirect_64(struct x86_cpu *cpu, const struct x86_insn *
     }
     mem_st64(cpu, sp, next_rip(cpu, insn));
     cpu->regs[R_RSP] = sp;
-    x86_leave_block(cpu, target, 2);
+    tcg_leave_block_to(cpu, target);
 }
 
 static void call_reg_64(struct x86_cpu *cpu, const struct x86_insn *insn)
@@ -110,13 +119,18 @@ static void call_mem_64(struct x86_cpu *cpu, const struct x86_insn *insn)
     call_indirect_64(cpu, insn, mem_ld64(cpu, x86_linear(cpu, insn)));
 }
 
-static void ret_64(struct x86_cpu *cpu, const struct x86_insn *insn)
+/* `imm`: 8 and what RET n pops. */
+ALWAYS_INLINE void ret_64_body(struct x86_cpu *cpu, const struct x86_insn *insn, unsigned size, x86_handler *miss)
 {
     uint64_t sp = cpu->regs[R_RSP];
-    uint64_t target = check_canonical(cpu, mem_ld64(cpu, sp));
-    cpu->regs[R_RSP] = sp + insn->imm; /* 8 and what RET n pops */
-    x86_leave_block(cpu, target, 2);
+    if (miss && !mem_at_hand(cpu, sp, 1u << size, true, false)) {
+        return miss(cpu, insn);
+    }
+    uint64_t target = check_canonical(cpu, mem_get(cpu, sp, size));
+    cpu->regs[R_RSP] = sp + insn->imm;
+    tcg_leave_block_to(cpu, target);
 }
+STAMP_MEM_HANDLER(ret_64, ret_64_body, 3)
 
 /* Any mode. `dst` of a Jcc is its condition code. */
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * CMP, TEST, ADD, SUB, AND or OR and the Jcc behind it as one handler: most blocks end so. It saves a dispatch, and the
- * condition comes from the values at hand instead of the lazy flags, which are set all the same. 64-bit mode only.
+ * CMP, TEST, ADD, SUB, AND or OR and the Jcc behind it as one handler: most blocks end so. It saves a dispatch, and
+ * the condition comes from the values at hand instead of the lazy flags, which are set all the same. 64-bit mode
+ * only.
  */
 #include "accel/tcg/chain.h"
 #include "target/i386/ops.h"
@@ -70,12 +71,16 @@ ALWAYS_INLINE void fused_flags(struct x86_cpu *cpu, enum fused_kind kind, unsign
 }
 
 ALWAYS_INLINE void fused_body(struct x86_cpu *cpu, const struct x86_insn *insn, unsigned size, enum fused_kind kind,
-                              enum operand_form dst, enum operand_form src, unsigned cc)
+                              enum operand_form dst, enum operand_form src, unsigned cc, x86_handler *miss)
 {
     const struct x86_insn *branch = insn + 1;
     uint64_t memory = 0;
     if (dst == FORM_BASE || src == FORM_BASE) {
-        memory = mem_get(cpu, operand_linear(cpu, insn, FORM_BASE), size);
+        uint64_t va = operand_linear(cpu, insn, FORM_BASE);
+        if (miss && !mem_at_hand(cpu, va, 1u << size, true, false)) {
+            return miss(cpu, insn);
+        }
+        memory = mem_get(cpu, va, size);
     }
     uint64_t a = dst == FORM_REG ? reg_get(cpu, insn->dst, size) : memory;
     uint64_t b = src == FORM_REG ? reg_get(cpu, insn->src, size) : src == FORM_IMM ? (uint64_t)insn->imm : memory;
@@ -92,31 +97,34 @@ ALWAYS_INLINE void fused_body(struct x86_cpu *cpu, const struct x86_insn *insn, 
 }
 
 #define FOR_EACH_RESULT_CODE(X, ...) X(4, __VA_ARGS__) X(5, __VA_ARGS__) X(8, __VA_ARGS__) X(9, __VA_ARGS__)
-#define FOR_EACH_FUSED_CODE(X, ...)                                                                                    \
-    X(2, __VA_ARGS__) X(3, __VA_ARGS__) X(6, __VA_ARGS__) X(7, __VA_ARGS__) X(12, __VA_ARGS__) X(13, __VA_ARGS__)       \
-    X(14, __VA_ARGS__) X(15, __VA_ARGS__) FOR_EACH_RESULT_CODE(X, __VA_ARGS__)
-#define STAMP_FUSED(cc, name, kind, dst, src) STAMP_SIZES(name##_##cc, fused_body, kind, dst, src, cc)
+#define FOR_EACH_FUSED_CODE(X, ...)                                               \
+    X(2, __VA_ARGS__) X(3, __VA_ARGS__) X(6, __VA_ARGS__) X(7, __VA_ARGS__)        \
+    X(12, __VA_ARGS__) X(13, __VA_ARGS__) X(14, __VA_ARGS__) X(15, __VA_ARGS__)    \
+    FOR_EACH_RESULT_CODE(X, __VA_ARGS__)
+#define STAMP_FUSED(cc, name, kind, dst, src) STAMP_SIZES(name##_##cc, fused_body, kind, dst, src, cc, NULL)
+#define STAMP_FUSED_MEM(cc, name, kind, dst, src) STAMP_MEM_SIZES(name##_##cc, fused_body, kind, dst, src, cc)
 #define FUSED_SIZES(cc, name) [cc] = SIZES(name##_##cc),
-#define FUSED_CODES(codes, name, kind, dst, src)  \
-    codes(STAMP_FUSED, name, kind, dst, src)      \
+#define FUSED_CODES(codes, stamp, name, kind, dst, src)  \
+    codes(stamp, name, kind, dst, src)                   \
     static x86_handler *const name##_by_code[16][4] = { codes(FUSED_SIZES, name) };
-#define FUSED_FORM(name, kind, dst, src) FUSED_CODES(FOR_EACH_FUSED_CODE, name, kind, dst, src)
+#define FUSED_FORM(name, kind, dst, src) FUSED_CODES(FOR_EACH_FUSED_CODE, STAMP_FUSED, name, kind, dst, src)
+#define FUSED_MEM_FORM(name, kind, dst, src) FUSED_CODES(FOR_EACH_FUSED_CODE, STAMP_FUSED_MEM, name, kind, dst, src)
 
 FUSED_FORM(cmp_rr, FUSED_CMP, FORM_REG, FORM_REG)
 FUSED_FORM(cmp_ri, FUSED_CMP, FORM_REG, FORM_IMM)
-FUSED_FORM(cmp_rb, FUSED_CMP, FORM_REG, FORM_BASE)
-FUSED_FORM(cmp_br, FUSED_CMP, FORM_BASE, FORM_REG)
-FUSED_FORM(cmp_bi, FUSED_CMP, FORM_BASE, FORM_IMM)
+FUSED_MEM_FORM(cmp_rb, FUSED_CMP, FORM_REG, FORM_BASE)
+FUSED_MEM_FORM(cmp_br, FUSED_CMP, FORM_BASE, FORM_REG)
+FUSED_MEM_FORM(cmp_bi, FUSED_CMP, FORM_BASE, FORM_IMM)
 FUSED_FORM(test_rr, FUSED_TEST, FORM_REG, FORM_REG)
 FUSED_FORM(test_ri, FUSED_TEST, FORM_REG, FORM_IMM)
-FUSED_FORM(test_bi, FUSED_TEST, FORM_BASE, FORM_IMM)
+FUSED_MEM_FORM(test_bi, FUSED_TEST, FORM_BASE, FORM_IMM)
 FUSED_FORM(sub_rr, FUSED_SUB, FORM_REG, FORM_REG)
 FUSED_FORM(sub_ri, FUSED_SUB, FORM_REG, FORM_IMM)
 FUSED_FORM(and_rr, FUSED_AND, FORM_REG, FORM_REG)
 FUSED_FORM(and_ri, FUSED_AND, FORM_REG, FORM_IMM)
 FUSED_FORM(or_rr, FUSED_OR, FORM_REG, FORM_REG)
-FUSED_CODES(FOR_EACH_RESULT_CODE, add_rr, FUSED_ADD, FORM_REG, FORM_REG)
-FUSED_CODES(FOR_EACH_RESULT_CODE, add_ri, FUSED_ADD, FORM_REG, FORM_IMM)
+FUSED_CODES(FOR_EACH_RESULT_CODE, STAMP_FUSED, add_rr, FUSED_ADD, FORM_REG, FORM_REG)
+FUSED_CODES(FOR_EACH_RESULT_CODE, STAMP_FUSED, add_ri, FUSED_ADD, FORM_REG, FORM_IMM)
 
 static const struct {
     const struct alu_handlers *handlers;

@@ -55,11 +55,15 @@ ALWAYS_INLINE void alu_flags(struct x86_cpu *cpu, enum alu_kind kind, unsigned s
 }
 
 ALWAYS_INLINE void alu_body(struct x86_cpu *cpu, const struct x86_insn *insn, unsigned size, enum alu_kind kind,
-                            enum operand_form dst, enum operand_form src)
+                            enum operand_form dst, enum operand_form src, x86_handler *miss)
 {
+    bool stores = kind != ALU_CMP && kind != ALU_TEST;
     uint64_t va = 0, a, b;
     if (form_is_memory(dst) || form_is_memory(src)) {
         va = operand_linear(cpu, insn, form_is_memory(dst) ? dst : src);
+    }
+    if (miss && !mem_at_hand(cpu, va, 1u << size, true, stores && form_is_memory(dst))) {
+        return miss(cpu, insn);
     }
     b = src == FORM_REG   ? reg_get(cpu, insn->src, size)
         : src == FORM_IMM ? (uint64_t)insn->imm
@@ -67,7 +71,7 @@ ALWAYS_INLINE void alu_body(struct x86_cpu *cpu, const struct x86_insn *insn, un
     a = dst == FORM_REG ? reg_get(cpu, insn->dst, size) : mem_get(cpu, va, size);
     unsigned carry = alu_carry(cpu, kind);
     uint64_t result = alu_result(kind, a, b, carry);
-    if (kind != ALU_CMP && kind != ALU_TEST) {
+    if (stores) {
         if (dst == FORM_REG) {
             reg_set(cpu, insn->dst, size, result);
         } else {
@@ -99,14 +103,14 @@ ALWAYS_INLINE void alu_lock_body(struct x86_cpu *cpu, const struct x86_insn *ins
 }
 
 #define ALU_FORMS(name, kind)                                        \
-    STAMP_SIZES(name##_rr, alu_body, kind, FORM_REG, FORM_REG)       \
-    STAMP_SIZES(name##_ri, alu_body, kind, FORM_REG, FORM_IMM)       \
-    STAMP_SIZES(name##_rm, alu_body, kind, FORM_REG, FORM_MEM)       \
-    STAMP_SIZES(name##_rb, alu_body, kind, FORM_REG, FORM_BASE)      \
-    STAMP_SIZES(name##_mr, alu_body, kind, FORM_MEM, FORM_REG)       \
-    STAMP_SIZES(name##_br, alu_body, kind, FORM_BASE, FORM_REG)      \
-    STAMP_SIZES(name##_mi, alu_body, kind, FORM_MEM, FORM_IMM)       \
-    STAMP_SIZES(name##_bi, alu_body, kind, FORM_BASE, FORM_IMM)
+    STAMP_SIZES(name##_rr, alu_body, kind, FORM_REG, FORM_REG, NULL) \
+    STAMP_SIZES(name##_ri, alu_body, kind, FORM_REG, FORM_IMM, NULL) \
+    STAMP_MEM_SIZES(name##_rm, alu_body, kind, FORM_REG, FORM_MEM)   \
+    STAMP_MEM_SIZES(name##_rb, alu_body, kind, FORM_REG, FORM_BASE)  \
+    STAMP_MEM_SIZES(name##_mr, alu_body, kind, FORM_MEM, FORM_REG)   \
+    STAMP_MEM_SIZES(name##_br, alu_body, kind, FORM_BASE, FORM_REG)  \
+    STAMP_MEM_SIZES(name##_mi, alu_body, kind, FORM_MEM, FORM_IMM)   \
+    STAMP_MEM_SIZES(name##_bi, alu_body, kind, FORM_BASE, FORM_IMM)
 #define ALU_LOCK_FORMS(name, kind)                                   \
     STAMP_SIZES(name##_lock_r, alu_lock_body, kind, FORM_REG)        \
     STAMP_SIZES(name##_lock_i, alu_lock_body, kind, FORM_IMM)

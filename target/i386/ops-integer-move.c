@@ -6,27 +6,31 @@
 #include "target/i386/ops.h"
 
 ALWAYS_INLINE void mov_body(struct x86_cpu *cpu, const struct x86_insn *insn, unsigned size, enum operand_form dst,
-                            enum operand_form src)
+                            enum operand_form src, x86_handler *miss)
 {
-    uint64_t value = src == FORM_REG   ? reg_get(cpu, insn->src, size)
-                     : src == FORM_IMM ? (uint64_t)insn->imm
-                                       : mem_get(cpu, operand_linear(cpu, insn, src), size);
-    if (dst == FORM_REG) {
-        reg_set(cpu, insn->dst, size, value);
+    bool load = form_is_memory(src), store = form_is_memory(dst);
+    uint64_t va = load || store ? operand_linear(cpu, insn, load ? src : dst) : 0;
+    if (miss && !mem_at_hand(cpu, va, 1u << size, load, store)) {
+        return miss(cpu, insn);
+    }
+    uint64_t value = load ? mem_get(cpu, va, size)
+                     : src == FORM_REG ? reg_get(cpu, insn->src, size) : (uint64_t)insn->imm;
+    if (store) {
+        mem_put(cpu, va, size, value);
     } else {
-        mem_put(cpu, operand_linear(cpu, insn, dst), size, value);
+        reg_set(cpu, insn->dst, size, value);
     }
     X86_NEXT(cpu, insn);
 }
 
-STAMP_SIZES(mov_rr, mov_body, FORM_REG, FORM_REG)
-STAMP_SIZES(mov_ri, mov_body, FORM_REG, FORM_IMM)
-STAMP_SIZES(mov_rm, mov_body, FORM_REG, FORM_MEM)
-STAMP_SIZES(mov_rb, mov_body, FORM_REG, FORM_BASE)
-STAMP_SIZES(mov_mr, mov_body, FORM_MEM, FORM_REG)
-STAMP_SIZES(mov_br, mov_body, FORM_BASE, FORM_REG)
-STAMP_SIZES(mov_mi, mov_body, FORM_MEM, FORM_IMM)
-STAMP_SIZES(mov_bi, mov_body, FORM_BASE, FORM_IMM)
+STAMP_SIZES(mov_rr, mov_body, FORM_REG, FORM_REG, NULL)
+STAMP_SIZES(mov_ri, mov_body, FORM_REG, FORM_IMM, NULL)
+STAMP_MEM_SIZES(mov_rm, mov_body, FORM_REG, FORM_MEM)
+STAMP_MEM_SIZES(mov_rb, mov_body, FORM_REG, FORM_BASE)
+STAMP_MEM_SIZES(mov_mr, mov_body, FORM_MEM, FORM_REG)
+STAMP_MEM_SIZES(mov_br, mov_body, FORM_BASE, FORM_REG)
+STAMP_MEM_SIZES(mov_mi, mov_body, FORM_MEM, FORM_IMM)
+STAMP_MEM_SIZES(mov_bi, mov_body, FORM_BASE, FORM_IMM)
 static x86_handler *const mov_handlers[4][4][4] = {
     [FORM_REG] = { SIZES(mov_rr), SIZES(mov_ri), SIZES(mov_rm), SIZES(mov_rb) },
     [FORM_MEM] = { SIZES(mov_mr), SIZES(mov_mi) },
@@ -87,18 +91,21 @@ static enum x86_decode_result translate_mov(const struct x86_decode_context *ctx
 
 /* Widening moves: from `from` to `size`. opsize is the memory operand's. */
 ALWAYS_INLINE void extend_body(struct x86_cpu *cpu, const struct x86_insn *insn, unsigned size, unsigned from,
-                               bool sign, enum operand_form src)
+                               bool sign, enum operand_form src, x86_handler *miss)
 {
-    uint64_t value = src == FORM_REG ? reg_get(cpu, insn->src, from)
-                                     : mem_get(cpu, operand_linear(cpu, insn, src), from);
+    uint64_t va = src == FORM_REG ? 0 : operand_linear(cpu, insn, src);
+    if (miss && !mem_at_hand(cpu, va, 1u << from, true, false)) {
+        return miss(cpu, insn);
+    }
+    uint64_t value = src == FORM_REG ? reg_get(cpu, insn->src, from) : mem_get(cpu, va, from);
     reg_set(cpu, insn->dst, size, sign ? sign_extend(value, from) : value);
     X86_NEXT(cpu, insn);
 }
 
 #define EXTEND_FORMS(name, from, sign)                              \
-    STAMP_SIZES(name##_r, extend_body, from, sign, FORM_REG)        \
-    STAMP_SIZES(name##_m, extend_body, from, sign, FORM_MEM)        \
-    STAMP_SIZES(name##_b, extend_body, from, sign, FORM_BASE)
+    STAMP_SIZES(name##_r, extend_body, from, sign, FORM_REG, NULL)  \
+    STAMP_MEM_SIZES(name##_m, extend_body, from, sign, FORM_MEM)    \
+    STAMP_MEM_SIZES(name##_b, extend_body, from, sign, FORM_BASE)
 #define EXTEND_ROW(name) { SIZES(name##_r), {}, SIZES(name##_m), SIZES(name##_b) }
 EXTEND_FORMS(movzx8, 0, false)
 EXTEND_FORMS(movzx16, 1, false)

@@ -4,46 +4,42 @@
 
 /* Hot: 64-bit mode, 64-bit operands. */
 
-ALWAYS_INLINE void push_64(struct x86_cpu *cpu, const struct x86_insn *insn, uint64_t value)
+ALWAYS_INLINE void push_64_body(struct x86_cpu *cpu, const struct x86_insn *insn, enum operand_form src,
+                                x86_handler *miss)
 {
     uint64_t sp = cpu->regs[R_RSP] - 8;
-    mem_st64(cpu, sp, value);
+    if (miss && !mem_at_hand(cpu, sp, 8, false, true)) {
+        return miss(cpu, insn);
+    }
+    mem_st64(cpu, sp, src == FORM_REG ? reg_get(cpu, insn->src, 3) : (uint64_t)insn->imm);
+    cpu->regs[R_RSP] = sp;
+    X86_NEXT(cpu, insn);
+}
+STAMP_MEM_HANDLER(push_reg_64, push_64_body, FORM_REG)
+STAMP_MEM_HANDLER(push_imm_64, push_64_body, FORM_IMM)
+
+static void push_mem_64(struct x86_cpu *cpu, const struct x86_insn *insn)
+{
+    uint64_t sp = cpu->regs[R_RSP] - 8;
+    mem_st64(cpu, sp, mem_ld64(cpu, x86_linear(cpu, insn)));
     cpu->regs[R_RSP] = sp;
     X86_NEXT(cpu, insn);
 }
 
-static void push_reg_64(struct x86_cpu *cpu, const struct x86_insn *insn)
+/* LEAVE is POP RBP from where RBP points. */
+ALWAYS_INLINE void pop_64_body(struct x86_cpu *cpu, const struct x86_insn *insn, bool leave, x86_handler *miss)
 {
-    push_64(cpu, insn, reg_get(cpu, insn->src, 3));
-}
-
-static void push_imm_64(struct x86_cpu *cpu, const struct x86_insn *insn)
-{
-    push_64(cpu, insn, insn->imm);
-}
-
-static void push_mem_64(struct x86_cpu *cpu, const struct x86_insn *insn)
-{
-    push_64(cpu, insn, mem_ld64(cpu, x86_linear(cpu, insn)));
-}
-
-static void pop_reg_64(struct x86_cpu *cpu, const struct x86_insn *insn)
-{
-    uint64_t sp = cpu->regs[R_RSP];
+    uint64_t sp = cpu->regs[leave ? R_RBP : R_RSP];
+    if (miss && !mem_at_hand(cpu, sp, 8, true, false)) {
+        return miss(cpu, insn);
+    }
     uint64_t value = mem_ld64(cpu, sp);
     cpu->regs[R_RSP] = sp + 8; /* first: POP RSP takes what was read */
-    reg_set(cpu, insn->dst, 3, value);
+    reg_set(cpu, leave ? R_RBP * 8 : insn->dst, 3, value);
     X86_NEXT(cpu, insn);
 }
-
-static void leave_64(struct x86_cpu *cpu, const struct x86_insn *insn)
-{
-    uint64_t bp = cpu->regs[R_RBP];
-    uint64_t value = mem_ld64(cpu, bp);
-    cpu->regs[R_RSP] = bp + 8;
-    cpu->regs[R_RBP] = value;
-    X86_NEXT(cpu, insn);
-}
+STAMP_MEM_HANDLER(pop_reg_64, pop_64_body, false)
+STAMP_MEM_HANDLER(leave_64, pop_64_body, true)
 
 /* Any mode. */
 

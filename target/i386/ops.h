@@ -118,7 +118,7 @@ ALWAYS_INLINE bool form_is_memory(enum operand_form form)
 void *lock_host_slow(struct x86_cpu *cpu, uint64_t va, unsigned size);
 ALWAYS_INLINE void *lock_host(struct x86_cpu *cpu, uint64_t va, unsigned size)
 {
-    const struct tlb_entry *entry = tlb_entry(cpu, cpu->mmu_index, va);
+    const struct tlb_entry *entry = tlb_entry_now(cpu, va);
     uint64_t last = va + (1u << size) - 1;
     if (__builtin_expect((last & ~0xfffull) == entry->write && entry->read == entry->write, 1)) {
         return (void *)(uintptr_t)(va + entry->addend);
@@ -196,6 +196,21 @@ ALWAYS_INLINE void leave_after(struct x86_cpu *cpu, const struct x86_insn *insn)
     STAMP_HANDLER(name##_16, body, 1, ##__VA_ARGS__)    \
     STAMP_HANDLER(name##_32, body, 2, ##__VA_ARGS__)    \
     STAMP_HANDLER(name##_64, body, 3, ##__VA_ARGS__)
+/*
+ * The same for a body with a memory operand. One function for the short way, which calls nothing and so needs no
+ * frame, and one for all else: the body's last argument is where the short one goes, NULL in the other.
+ */
+#define STAMP_MEM_HANDLER(name, body, ...)                                                                      \
+    static __attribute__((noinline, cold)) void name##_miss(struct x86_cpu *cpu, const struct x86_insn *insn)  \
+    {                                                                                                           \
+        body(cpu, insn, __VA_ARGS__, NULL);                                                                     \
+    }                                                                                                           \
+    STAMP_HANDLER(name, body, __VA_ARGS__, name##_miss)
+#define STAMP_MEM_SIZES(name, body, ...)                \
+    STAMP_MEM_HANDLER(name##_8, body, 0, __VA_ARGS__)   \
+    STAMP_MEM_HANDLER(name##_16, body, 1, __VA_ARGS__)  \
+    STAMP_MEM_HANDLER(name##_32, body, 2, __VA_ARGS__)  \
+    STAMP_MEM_HANDLER(name##_64, body, 3, __VA_ARGS__)
 #define SIZES(name) { name##_8, name##_16, name##_32, name##_64 }
 
 /* Decoding helpers. */

@@ -527,6 +527,7 @@ static void init_tlb(struct x86_cpu *cpu)
     struct tcg_tlb *tlb = g_new0(struct tcg_tlb, 1);
 
     cpu->tcg = (struct tcg_cpu *)tlb;
+    tlb_select(cpu);
     for (unsigned mmu = 0; mmu < MMU_INDEXES; mmu++) {
         for (unsigned i = 0; i < TLB_SIZE; i++) {
             tlb->entries[mmu][i] = (struct tlb_entry) { TLB_TAG_INVALID, TLB_TAG_INVALID, TLB_TAG_INVALID, 0 };

@@ -38,6 +38,18 @@ static inline struct tlb_entry *tlb_entry(struct x86_cpu *cpu, unsigned mmu, uin
     return &((struct tcg_tlb *)cpu->tcg)->entries[mmu][(va >> 12) & (TLB_SIZE - 1)];
 }
 
+/* The same under the rights of now. */
+static inline struct tlb_entry *tlb_entry_now(const struct x86_cpu *cpu, uint64_t va)
+{
+    return &cpu->tlb[(va >> 12) & (TLB_SIZE - 1)];
+}
+
+/* After a change of mmu_index. */
+static inline void tlb_select(struct x86_cpu *cpu)
+{
+    cpu->tlb = cpu->tcg ? tlb_entry(cpu, cpu->mmu_index, 0) : NULL;
+}
+
 /* Slow paths: accel/tcg/softmmu.c. size 1, 2, 4, 8. */
 uint64_t mem_load_slow(struct x86_cpu *cpu, uint64_t va, unsigned size, unsigned mmu);
 void mem_store_slow(struct x86_cpu *cpu, uint64_t va, uint64_t value, unsigned size, unsigned mmu);
@@ -60,41 +72,49 @@ void mem_exclusive(struct x86_cpu *cpu);
 /* Raises what a store (load) of [va, va + size) would raise, and stores nothing. */
 void mem_probe(struct x86_cpu *cpu, uint64_t va, unsigned size, bool write, unsigned mmu);
 
+#define MEM_INLINE static inline __attribute__((always_inline)) /* hits are short enough */
+#define MEM_LOAD(bits, entry, mmu)                                                                             \
+    const struct tlb_entry *e = entry;                                                                         \
+    if (__builtin_expect(((va + (bits) / 8 - 1) & ~0xfffull) == e->read, 1)) {                                 \
+        return __atomic_load_n((uint##bits##_t *)(uintptr_t)(va + e->addend), __ATOMIC_RELAXED);               \
+    }                                                                                                          \
+    return (uint##bits##_t)mem_load_slow(cpu, va, (bits) / 8, mmu)
+#define MEM_STORE(bits, entry, mmu)                                                                            \
+    const struct tlb_entry *e = entry;                                                                         \
+    if (__builtin_expect(((va + (bits) / 8 - 1) & ~0xfffull) == e->write, 1)) {                                \
+        __atomic_store_n((uint##bits##_t *)(uintptr_t)(va + e->addend), value, __ATOMIC_RELAXED);              \
+        return;                                                                                                \
+    }                                                                                                          \
+    mem_store_slow(cpu, va, value, (bits) / 8, mmu)
 #define MEM_ACCESSORS(bits)                                                                                    \
     static inline uint##bits##_t mem_ld##bits##_mmu(struct x86_cpu *cpu, uint64_t va, unsigned mmu)            \
     {                                                                                                          \
-        const struct tlb_entry *e = tlb_entry(cpu, mmu, va);                                                   \
-        if (__builtin_expect(((va + (bits) / 8 - 1) & ~0xfffull) == e->read, 1)) {                             \
-            return __atomic_load_n((uint##bits##_t *)(uintptr_t)(va + e->addend), __ATOMIC_RELAXED);           \
-        }                                                                                                      \
-        return (uint##bits##_t)mem_load_slow(cpu, va, (bits) / 8, mmu);                                        \
+        MEM_LOAD(bits, tlb_entry(cpu, mmu, va), mmu);                                                          \
     }                                                                                                          \
     static inline void mem_st##bits##_mmu(struct x86_cpu *cpu, uint64_t va, uint##bits##_t value, unsigned mmu) \
     {                                                                                                          \
-        const struct tlb_entry *e = tlb_entry(cpu, mmu, va);                                                   \
-        if (__builtin_expect(((va + (bits) / 8 - 1) & ~0xfffull) == e->write, 1)) {                            \
-            __atomic_store_n((uint##bits##_t *)(uintptr_t)(va + e->addend), value, __ATOMIC_RELAXED);          \
-            return;                                                                                            \
-        }                                                                                                      \
-        mem_store_slow(cpu, va, value, (bits) / 8, mmu);                                                       \
+        MEM_STORE(bits, tlb_entry(cpu, mmu, va), mmu);                                                         \
     }                                                                                                          \
-    static inline uint##bits##_t mem_ld##bits(struct x86_cpu *cpu, uint64_t va)                                \
+    MEM_INLINE uint##bits##_t mem_ld##bits(struct x86_cpu *cpu, uint64_t va)                                \
     {                                                                                                          \
-        return mem_ld##bits##_mmu(cpu, va, cpu->mmu_index);                                                    \
+        MEM_LOAD(bits, tlb_entry_now(cpu, va), cpu->mmu_index);                                                \
     }                                                                                                          \
-    static inline void mem_st##bits(struct x86_cpu *cpu, uint64_t va, uint##bits##_t value)                    \
+    MEM_INLINE void mem_st##bits(struct x86_cpu *cpu, uint64_t va, uint##bits##_t value)                    \
     {                                                                                                          \
-        mem_st##bits##_mmu(cpu, va, value, cpu->mmu_index);                                                    \
+        MEM_STORE(bits, tlb_entry_now(cpu, va), cpu->mmu_index);                                               \
     }
 MEM_ACCESSORS(8)
 MEM_ACCESSORS(16)
 MEM_ACCESSORS(32)
 MEM_ACCESSORS(64)
 #undef MEM_ACCESSORS
+#undef MEM_INLINE
+#undef MEM_LOAD
+#undef MEM_STORE
 
 static inline void mem_ld128(struct x86_cpu *cpu, uint64_t va, union x86_xmm *value)
 {
-    const struct tlb_entry *e = tlb_entry(cpu, cpu->mmu_index, va);
+    const struct tlb_entry *e = tlb_entry_now(cpu, va);
     if (__builtin_expect((va & ~0xfffull) == e->read && (va & 0xfff) <= 0xff0, 1)) {
         const uint64_t *p = (const uint64_t *)(uintptr_t)(va + e->addend);
         value->q[0] = __atomic_load_n(p, __ATOMIC_RELAXED);
@@ -105,7 +125,7 @@ static inline void mem_ld128(struct x86_cpu *cpu, uint64_t va, union x86_xmm *va
 }
 static inline void mem_st128(struct x86_cpu *cpu, uint64_t va, const union x86_xmm *value)
 {
-    const struct tlb_entry *e = tlb_entry(cpu, cpu->mmu_index, va);
+    const struct tlb_entry *e = tlb_entry_now(cpu, va);
     if (__builtin_expect((va & ~0xfffull) == e->write && (va & 0xfff) <= 0xff0, 1)) {
         uint64_t *p = (uint64_t *)(uintptr_t)(va + e->addend);
         __atomic_store_n(p, value->q[0], __ATOMIC_RELAXED);
@@ -113,6 +133,14 @@ static inline void mem_st128(struct x86_cpu *cpu, uint64_t va, const union x86_x
         return;
     }
     mem_store16_slow(cpu, va, value);
+}
+
+/* Whether a load, and for `write` a store as well, of [va, va + size) goes the short way. size 1, 2, 4, 8. */
+static inline bool mem_at_hand(const struct x86_cpu *cpu, uint64_t va, unsigned size, bool read, bool write)
+{
+    const struct tlb_entry *e = tlb_entry_now(cpu, va);
+    uint64_t last = (va + size - 1) & ~0xfffull;
+    return __builtin_expect((!read || last == e->read) && (!write || last == e->write), 1);
 }
 
 /* Port I/O, permission already checked by the handler. Takes the big lock as devices need it. */

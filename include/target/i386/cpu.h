@@ -17,8 +17,10 @@
 #include "util/error.h"
 
 struct x86_insn;
+struct jump_entry;
 struct tcg_block;
 struct tcg_cpu;
+struct tlb_entry;
 struct kvm_cpu;
 
 /* General registers by encoding number; two pseudo registers make every effective address the same sum. */
@@ -207,6 +209,7 @@ struct x86_cpu {
     uint64_t regs[X86_REGS];
     const struct x86_insn *insn; /* the one that runs; dispatch sets it, so that a fault knows where it is */
     struct tcg_block *block;     /* its block, or NULL between blocks */
+    uint64_t block_pc;           /* linear address of it, or of the block on the same page that led to it */
     uint64_t chain_limit;        /* of `instructions`, for a block to go on with the next: accel/tcg/chain.h */
     uint64_t cc_dst, cc_src;     /* lazy flags: see target/i386/flags.h */
     uint32_t cc_op;
@@ -217,6 +220,8 @@ struct x86_cpu {
     uint8_t mmu_index;           /* soft TLB in use: depends on cpl, SMAP, AC */
     bool interrupt_shadow;       /* STI, MOV SS: no interrupt before the next instruction ends */
     struct x86_segment segs[S_SLOTS];
+    struct jump_entry *jump;     /* blocks by linear address: accel/tcg/chain.h */
+    struct tlb_entry *tlb;       /* of the soft TLB, those of mmu_index */
     struct tcg_cpu *tcg;         /* soft TLB, caches; NULL under other accelerators */
     struct kvm_cpu *kvm;         /* NULL under other accelerators */
     union x86_xmm xmm[16];
