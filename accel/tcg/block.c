@@ -21,7 +21,6 @@
  */
 #include <sys/mman.h>
 
-#include "accel/debug.h"
 #include "accel/tcg/internal.h"
 #include "memory/guest-copy.h"
 #include "util/log.h"
@@ -295,124 +294,7 @@ static struct tcg_block *arena_reserve(struct tcg_cpu *t)
     return (struct tcg_block *)(arena.base + arena.current * arena.half + arena.used);
 }
 
-/* --- decoding --- */
-
-static void fall_through(struct x86_cpu *cpu, const struct x86_insn *insn)
-{
-    x86_leave_block(cpu, x86_cpu_rip(cpu), 0);
-}
-
-static void log_block(struct x86_cpu *cpu, const struct tcg_block *block, uint64_t pc, const uint8_t *bytes)
-{
-    GString *text = g_string_new(NULL);
-    char line[128];
-
-    g_string_append_printf(text, "----------------\nIN: mode %03x\n", block->mode);
-    for (unsigned i = 0; i < block->count; i++) {
-        const struct x86_insn *insn = &block->insns[i];
-        x86_disassemble(block->mode, bytes + insn->offset, MAX(block->bytes - insn->offset, 1), pc + insn->offset,
-                        line, sizeof(line));
-        g_string_append_printf(text, "0x%08" G_GINT64_MODIFIER "x:  %s\n", pc + insn->offset, line);
-    }
-    log_printf(LOG_IN_ASM, "%s\n", text->str);
-    g_string_free(text, TRUE);
-}
-
-/*
- * Rotates keep four flags and so must work out all six from what came before. Not where the two that they set are set
- * again, and nothing in between can read them or be interrupted: no block end, fault or store lies there.
- */
-static void drop_dead_flags(struct tcg_block *block)
-{
-    bool dead = false;
-
-    for (struct x86_insn *insn = block->insns + block->count; insn-- > block->insns;) {
-        x86_handler *bare = dead ? x86_handler_without_flags(insn) : NULL;
-        if (bare) {
-            insn->handler = bare;
-        }
-        dead = insn->flag_use == X86_FLAGS_SET || (dead && insn->flag_use == X86_FLAGS_KEPT);
-    }
-}
-
-/*
- * Decodes from `bytes` into `block`. `available` ends at the page's end, or 15 bytes on where a crossing instruction
- * was put together. 0 instructions: the first one does not fit into `available`.
- */
-static void decode_block(struct x86_cpu *cpu, struct tcg_block *block, uint32_t mode, const uint8_t *bytes,
-                         unsigned available)
-{
-    struct x86_decode_context ctx = { .mode = mode, .features = &cpu->features };
-    unsigned limit = mode & (X86_MODE_TF | X86_MODE_SHADOW) ? 1 : X86_BLOCK_INSNS;
-    enum x86_decode_result result = X86_DECODE_OK;
-    unsigned at = 0, count = 0, length = 0, start = (uintptr_t)block->host & ~TLB_PAGE_MASK;
-
-    while (result == X86_DECODE_OK && count < limit && at < available && at <= X86_BLOCK_BYTES - 15) {
-        if (count && debug_active && debug_page_offset_hit(start + at)) {
-            break;
-        }
-        ctx.offset = at;
-        result = x86_decode(&ctx, bytes + at, MIN(available - at, 15), &block->insns[count], &length);
-        if (result == X86_DECODE_MORE) {
-            break;
-        }
-        count++;
-        at += length ? length : 1; /* unknown lengths: the byte that is wrong belongs to the block */
-    }
-    if (!exec_trace_on) { /* which takes the last instruction seen for the last one done */
-        x86_fuse(block->insns, count);
-    }
-    block->mode = mode;
-    block->count = count;
-    block->bytes = at;
-    drop_dead_flags(block);
-    block->insns[count] = (struct x86_insn) { .handler = fall_through, .offset = at, .next = at };
-}
-
-/* Fetches up to 15 bytes across two pages, or from a device, through the ordinary checks. Raises. */
-static unsigned fetch_bytes(struct x86_cpu *cpu, uint64_t pc, uint8_t *bytes, unsigned count)
-{
-    uint64_t mask = cpu->efer & EFER_LMA ? UINT64_MAX : UINT32_MAX;
-
-    for (unsigned i = 0; i < count; i++) {
-        const struct tlb_page *page;
-        const uint8_t *host = tlb_code(cpu, (pc + i) & mask, &page);
-        if (host) {
-            bytes[i] = __atomic_load_n(host, __ATOMIC_RELAXED);
-        } else {
-            uint64_t value = 0xff, gpa = page->gpa | ((pc + i) & ~TLB_PAGE_MASK);
-            tcg_guest_leave(cpu->tcg);
-            flat_view_load(cpu->tcg->memory, gpa, 1, &value);
-            tcg_guest_enter(cpu->tcg);
-            bytes[i] = value;
-        }
-    }
-    return count;
-}
-
-static void init_block(struct tcg_block *block, const uint8_t *host)
-{
-    memset(block, 0, sizeof(*block));
-    block->host = host;
-}
-
-/* One instruction that is not kept: fetched from a device, or from a page that others keep rewriting. */
-static struct tcg_block *decode_uncached(struct x86_cpu *cpu, uint64_t pc, uint32_t mode)
-{
-    struct tcg_block *block = cpu->tcg->scratch;
-    uint8_t bytes[15];
-
-    init_block(block, NULL);
-    for (unsigned count = 1; count <= 15; count++) { /* byte by byte: must not fault on bytes that it does not have */
-        fetch_bytes(cpu, pc + count - 1, bytes + count - 1, 1);
-        decode_block(cpu, block, mode | X86_MODE_SHADOW, bytes, count);
-        if (block->count) {
-            break;
-        }
-    }
-    block->mode = mode;
-    return block;
-}
+/* --- decoding into the cache --- */
 
 static const uint8_t *page_host(const struct tlb_page *page)
 {
@@ -496,14 +378,14 @@ static struct tcg_block *decode_in_page(struct x86_cpu *cpu, const struct tlb_pa
     uint8_t bytes[X86_BLOCK_BYTES];
 
     protect(cpu, &source, page, first, first + available - 1);
-    init_block(block, page_host(page) + first);
+    block_init(block, page_host(page) + first);
     guest_copy_from(bytes, block->host, available);
-    decode_block(cpu, block, mode, bytes, available);
+    block_decode(cpu, block, mode, bytes, available);
     if (block->count == 0) {
         return block;
     }
     if (log_enabled(LOG_IN_ASM)) {
-        log_block(cpu, block, pc, bytes);
+        block_log(cpu, block, pc, bytes);
     }
     return insert(block, &source, 1) ? block : NULL;
 }
@@ -518,17 +400,17 @@ static struct tcg_block *decode_crossing(struct x86_cpu *cpu, const struct tlb_p
 
     protect(cpu, &sources[0], page, first, GUEST_PAGE_SIZE - 1);
     protect(cpu, &sources[1], page2, 0, 14);
-    init_block(block, page_host(page) + first);
+    block_init(block, page_host(page) + first);
     block->host2 = page_host(page2);
     guest_copy_from(bytes, block->host, head);
     guest_copy_from(bytes + head, block->host2, 15 - head);
-    decode_block(cpu, block, mode | X86_MODE_SHADOW, bytes, 15);
+    block_decode(cpu, block, mode | X86_MODE_SHADOW, bytes, 15);
     block->mode = mode;
     if (block->bytes <= head) {
         return NULL; /* it was rewritten into one that does not cross */
     }
     if (log_enabled(LOG_IN_ASM)) {
-        log_block(cpu, block, pc, bytes);
+        block_log(cpu, block, pc, bytes);
     }
     return insert(block, sources, 2) ? block : NULL;
 }
@@ -622,5 +504,5 @@ struct tcg_block *block_find(struct x86_cpu *cpu, uint64_t pc, uint32_t mode)
             break;
         }
     }
-    return decode_uncached(cpu, pc, mode);
+    return block_decode_uncached(cpu, pc, mode);
 }

@@ -99,6 +99,22 @@ void tlb_drop_writes_to(struct tcg_cpu *t, struct ram_block *block, uint64_t pag
 const uint8_t *tlb_code(struct x86_cpu *cpu, uint64_t pc, const struct tlb_page **page);
 void tcg_refresh_views(struct tcg_cpu *t);
 
+/* block-decode.c */
+void block_init(struct tcg_block *block, const uint8_t *host);
+/*
+ * Decodes from `bytes` into `block`. `available` ends at the page's end, or 15 bytes on where a crossing instruction
+ * was put together. 0 instructions: the first one does not fit into `available`.
+ */
+void block_decode(struct x86_cpu *cpu, struct tcg_block *block, uint32_t mode, const uint8_t *bytes,
+                  unsigned available);
+/*
+ * One instruction that is not kept, in the vCPU's scratch block: fetched from a device, or from a page that others
+ * keep rewriting. Raises what the fetch raises.
+ */
+struct tcg_block *block_decode_uncached(struct x86_cpu *cpu, uint64_t pc, uint32_t mode);
+/* To the log (-d in_asm). */
+void block_log(struct x86_cpu *cpu, const struct tcg_block *block, uint64_t pc, const uint8_t *bytes);
+
 /* block.c */
 extern uint64_t block_epoch; /* atomic; counts whole flushes */
 bool block_cache_init(uint64_t bytes, GError **error);
