@@ -14,7 +14,7 @@ from ferry import BINARY, GUEST, Qmp, QmpError, Skip, Vm, case, main, require, w
 
 def run(*args, **more):
     """The program until it ends: (status, what it said)."""
-    done = subprocess.run([BINARY, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    done = subprocess.run([os.path.abspath(BINARY), *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           timeout=60, check=False, **more)
     return done.returncode, done.stdout.decode()
 
@@ -448,7 +448,8 @@ def parameters_are_what_the_parsers_know():
         for parameter in parameters:
             if group == 'chardev' or (group, parameter['name']) == ('machine', 'type'):
                 continue  # each backend has its own; tried below
-            text = run(option, parameter['name'] + '=@', '-display', 'none', '-S', '-kernel', '/nonexistent')[1]
+            text = run(option, parameter['name'] + '=@', '-display', 'none', '-S', '-kernel', '/nonexistent',
+                       cwd=vm.dir)[1]  # some make a file of that name
             require('unknown parameter' not in text and 'not supported: ' not in text and text != '',
                     '%s %s=@: %s' % (option, parameter['name'], text))
     known = {'stdio': ['signal', 'mux'], 'file': ['path', 'append'],
@@ -456,7 +457,7 @@ def parameters_are_what_the_parsers_know():
     require({p['name'] for p in groups['chardev']} == {'backend'}.union(*known.values()), str(groups['chardev']))
     for backend, names in known.items():
         for name in names:
-            text = run('-chardev', '%s,id=c,%s=@,nonesuch=1' % (backend, name), '-display', 'none')[1]
+            text = run('-chardev', '%s,id=c,%s=@,nonesuch=1' % (backend, name), '-display', 'none', cwd=vm.dir)[1]
             require("'%s' (value" % name not in text and text != '', '%s %s: %s' % (backend, name, text))
 
 
