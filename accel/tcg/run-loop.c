@@ -169,7 +169,6 @@ static struct tcg_block *run_chain(struct x86_cpu *cpu, struct tcg_block *block)
     const struct x86_insn *insn;
     struct tcg_block *next;
     uint64_t pc;
-    uint32_t mode;
 
     cpu->chain_limit = t->instruction_limit;
     for (;; block = next) {
@@ -180,15 +179,17 @@ static struct tcg_block *run_chain(struct x86_cpu *cpu, struct tcg_block *block)
         if (x86_attention(cpu) || __builtin_expect(cpu->instructions >= t->instruction_limit, 0)) {
             break;
         }
-        mode = cpu->mode;
+        if (!mode_chains(cpu->mode)) {
+            break;
+        }
         next = cpu->exit_slot < 2 ? __atomic_load_n(&block->link[cpu->exit_slot], __ATOMIC_ACQUIRE) : NULL;
-        if (next && __atomic_load_n(&next->mode, __ATOMIC_RELAXED) == mode && mode_chains(mode)) {
+        if (tcg_block_fits(cpu, next)) {
             continue;
         }
         pc = cpu->regs[R_RIP];
         const struct jump_entry *jump = &t->jump[jump_index(pc)];
         next = jump->block;
-        if (jump->pc != pc || !next || __atomic_load_n(&next->mode, __ATOMIC_RELAXED) != mode || !mode_chains(mode)) {
+        if (jump->pc != pc || !tcg_block_fits(cpu, next)) {
             break;
         }
         link_blocks(cpu, block, next, pc);
