@@ -84,37 +84,28 @@ static bool serials_create(const struct options *o, GError **error)
     return true;
 }
 
-static bool disks_create(const struct options *o, GError **error)
+/* In the command line's order, up to the first that fails. */
+static bool create_each(const GPtrArray *texts, bool (*create)(const char *text, GError **error), GError **error)
 {
-    if (o->incoming) {
-        block_set_incoming(); /* another has the images still */
-    }
-    for (guint i = 0; i < o->blockdevs->len; i++) {
-        if (!blockdev_option(o->blockdevs->pdata[i], error)) {
-            return false;
-        }
-    }
-    for (guint i = 0; i < o->drives->len; i++) {
-        if (!drive_option(o->drives->pdata[i], error)) {
+    for (guint i = 0; i < texts->len; i++) {
+        if (!create(texts->pdata[i], error)) {
             return false;
         }
     }
     return true;
 }
 
+static bool disks_create(const struct options *o, GError **error)
+{
+    if (o->incoming) {
+        block_set_incoming(); /* another has the images still */
+    }
+    return create_each(o->blockdevs, blockdev_option, error) && create_each(o->drives, drive_option, error);
+}
+
 static bool networks_create(const struct options *o, GError **error)
 {
-    for (guint i = 0; i < o->netdevs->len; i++) {
-        if (!netdev_add_option(o->netdevs->pdata[i], error)) {
-            return false;
-        }
-    }
-    for (guint i = 0; i < o->nics->len; i++) {
-        if (!nic_create_backend(o->nics->pdata[i], error)) {
-            return false;
-        }
-    }
-    return true;
+    return create_each(o->netdevs, netdev_add_option, error) && create_each(o->nics, nic_create_backend, error);
 }
 
 bool backends_create(const struct options *o, GError **error)
@@ -124,21 +115,10 @@ bool backends_create(const struct options *o, GError **error)
             return false;
         }
     }
-    for (guint i = 0; i < o->objects->len; i++) {
-        if (!object_create_from_option(o->objects->pdata[i], error)) {
-            return false;
-        }
-    }
-    if (!disks_create(o, error) || !serials_create(o, error) ||
-        !monitors_create(o->monitors, "-monitor", "compat_monitor", false, false, error) ||
-        !monitors_create(o->qmps, "-qmp", "qmp", true, false, error) ||
-        !monitors_create(o->qmps_pretty, "-qmp-pretty", "qmp_pretty", true, true, error)) {
-        return false;
-    }
-    for (guint i = 0; i < o->mons->len; i++) {
-        if (!mon_create(o->mons->pdata[i], error)) {
-            return false;
-        }
-    }
-    return networks_create(o, error);
+    return create_each(o->objects, object_create_from_option, error) && disks_create(o, error) &&
+           serials_create(o, error) &&
+           monitors_create(o->monitors, "-monitor", "compat_monitor", false, false, error) &&
+           monitors_create(o->qmps, "-qmp", "qmp", true, false, error) &&
+           monitors_create(o->qmps_pretty, "-qmp-pretty", "qmp_pretty", true, true, error) &&
+           create_each(o->mons, mon_create, error) && networks_create(o, error);
 }
