@@ -43,7 +43,7 @@ static void drop_dead_flags(struct tcg_block *block)
 }
 
 void block_decode(struct x86_cpu *cpu, struct tcg_block *block, uint32_t mode, const uint8_t *bytes,
-                         unsigned available)
+                  unsigned available)
 {
     struct x86_decode_context ctx = { .mode = mode, .features = &cpu->features };
     unsigned limit = mode & (X86_MODE_TF | X86_MODE_SHADOW) ? 1 : X86_BLOCK_INSNS;

@@ -176,10 +176,7 @@ static struct tcg_block *run_chain(struct x86_cpu *cpu, struct tcg_block *block)
         insn = tcg_block_begin(cpu, block);
         X86_HANDLER(insn)(cpu, insn);
         block = cpu->block;
-        if (x86_attention(cpu) || __builtin_expect(cpu->instructions >= t->instruction_limit, 0)) {
-            break;
-        }
-        if (!mode_chains(cpu->mode)) {
+        if (!tcg_may_go_on(cpu) || !mode_chains(cpu->mode)) {
             break;
         }
         next = cpu->exit_slot < 2 ? __atomic_load_n(&block->link[cpu->exit_slot], __ATOMIC_ACQUIRE) : NULL;

@@ -74,9 +74,10 @@ static inline const struct x86_insn *tcg_block_begin(struct x86_cpu *cpu, struct
 #define TCG_TAIL_CALLS 0
 #endif
 
-static inline __attribute__((always_inline)) bool tcg_may_chain(const struct x86_cpu *cpu)
+/* Nobody asks for attention, and the limit is not reached. */
+static inline __attribute__((always_inline)) bool tcg_may_go_on(const struct x86_cpu *cpu)
 {
-    return TCG_TAIL_CALLS && cpu->instructions < cpu->chain_limit && !x86_attention(cpu);
+    return cpu->instructions < cpu->chain_limit && !x86_attention(cpu);
 }
 
 static inline __attribute__((always_inline)) bool tcg_block_fits(const struct x86_cpu *cpu,
@@ -89,7 +90,7 @@ static inline __attribute__((always_inline)) bool tcg_block_fits(const struct x8
 static inline __attribute__((always_inline)) void tcg_leave_block(struct x86_cpu *cpu, uint64_t rip, unsigned slot)
 {
     cpu->regs[R_RIP] = rip;
-    if (tcg_may_chain(cpu)) {
+    if (TCG_TAIL_CALLS && tcg_may_go_on(cpu)) {
         struct tcg_block *next = __atomic_load_n(&cpu->block->link[slot], __ATOMIC_ACQUIRE);
         if (tcg_block_fits(cpu, next)) {
             const struct x86_insn *insn = tcg_block_begin(cpu, next);
@@ -103,7 +104,7 @@ static inline __attribute__((always_inline)) void tcg_leave_block(struct x86_cpu
 static inline __attribute__((always_inline)) void tcg_leave_block_to(struct x86_cpu *cpu, uint64_t rip)
 {
     cpu->regs[R_RIP] = rip;
-    if (tcg_may_chain(cpu)) {
+    if (TCG_TAIL_CALLS && tcg_may_go_on(cpu)) {
         const struct jump_entry *jump = &cpu->jump[jump_index(rip)];
         if (jump->pc == rip && tcg_block_fits(cpu, jump->block)) {
             const struct x86_insn *insn = tcg_block_begin(cpu, jump->block);
